@@ -1,0 +1,100 @@
+// @ts-check
+// Finds the browsers that the tests run in, and installs the ones that are missing where it can.
+//
+//   node scripts/install-browsers.mjs             install what is missing
+//   node scripts/install-browsers.mjs --dry-run   only print the commands
+//
+// Ends with an error when an engine that is required is still missing (REQUIRE_BROWSERS; all of them where CI=true).
+// INSTALL_BROWSERS=never only looks.
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import {
+  ENGINES,
+  findBrowsers,
+  installPlan,
+  missingBrowsersMessage,
+  requiredBrowsers,
+  thisHost,
+} from './browsers.mjs';
+
+/** No single command may take longer, in milliseconds. */
+const TIME_LIMIT = 300_000;
+
+const dryRun = process.argv.includes('--dry-run');
+
+/** @returns {import('./browsers.mjs').Engine[]} */
+function missing() {
+  const found = findBrowsers();
+  return ENGINES.filter(engine => found[engine] === undefined);
+}
+
+/**
+ * Runs one command; its output is shown only when it fails.
+ *
+ * @param {string[]} command
+ * @returns {Promise<boolean>} whether it succeeded
+ */
+function run([program, ...args]) {
+  return new Promise(resolve => {
+    const child = spawn(String(program), args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: process.platform !== 'win32',
+      env: {
+        ...process.env,
+        PATH: [path.resolve('node_modules/.bin'), process.env['PATH']].join(path.delimiter),
+      },
+    });
+    let output = '';
+    const collect = (/** @type {Buffer} */ chunk) => {
+      output = (output + chunk.toString()).slice(-4000);
+    };
+    child.stdout.on('data', collect);
+    child.stderr.on('data', collect);
+    const timer = setTimeout(() => {
+      output += `\nstopped after ${TIME_LIMIT / 1000} s`;
+      // The whole group: apt-get and playwright have children of their own.
+      if (child.pid !== undefined && process.platform !== 'win32') process.kill(-child.pid, 'SIGTERM');
+      else child.kill();
+    }, TIME_LIMIT);
+    child.on('error', error => {
+      output += error.message;
+    });
+    child.on('close', code => {
+      clearTimeout(timer);
+      if (code !== 0) console.log(output.trim().replaceAll(/^/gm, '    '));
+      resolve(code === 0);
+    });
+  });
+}
+
+async function install() {
+  for (let tried = 0; missing().length > 0; tried++) {
+    const way = installPlan(missing(), thisHost())[tried];
+    if (way === undefined) return;
+    for (const command of way.commands) {
+      console.log(`${dryRun ? 'would run' : 'running'}: ${command.join(' ')}`);
+      if (!dryRun && !(await run(command))) break;
+    }
+  }
+}
+
+if (process.env['INSTALL_BROWSERS'] !== 'never') await install();
+
+const found = findBrowsers();
+for (const engine of ENGINES) {
+  const location = found[engine];
+  if (location === undefined) continue;
+  const where = { playwright: 'Playwright', system: 'system', webdriver: 'WebKitGTK' }[location.kind];
+  console.log(`${engine}: ${where}${location.kind === 'system' ? `, ${location.executable}` : ''}`);
+}
+const stillMissing = missing();
+if (stillMissing.length > 0) {
+  console.log(missingBrowsersMessage(stillMissing));
+  const needed = requiredBrowsers().filter(engine => stillMissing.includes(engine));
+  if (needed.length > 0 && !dryRun) {
+    console.log(`${needed.join(', ')} must be there (REQUIRE_BROWSERS, or CI=true).`);
+    process.exitCode = 1;
+  } else {
+    console.log('The tests run without.');
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * Every timing and limit of the protocol. Timings are in milliseconds and carry the names of the WireGuard paper
+ * (section 6.1) where WireGuard has them.
+ */
+
+/** Protocol version: part of every prologue and of CHALLENGE. */
+export const PROTOCOL_VERSION = 1;
+
+// Sessions
+
+/** A session that has carried so many messages starts a fresh handshake. */
+export const REKEY_AFTER_MESSAGES = 2 ** 48;
+/** No message is sealed or opened under a key beyond this counter; far below 2^53, where a double stops counting. */
+export const REJECT_AFTER_MESSAGES = 2 ** 50;
+/** The initiator of a session starts a fresh handshake when it sends under keys older than this. */
+export const REKEY_AFTER_TIME = 120_000;
+/** Keys older than this are refused in both directions, and wiped. */
+export const REJECT_AFTER_TIME = 180_000;
+/** An unanswered handshake is given up after this. */
+export const REKEY_ATTEMPT_TIME = 90_000;
+/** An unanswered handshake initiation is made anew, with a new ephemeral key, after this. */
+export const REKEY_TIMEOUT = 5_000;
+/** A receiver that has nothing to say confirms new keys, or shows that it is there, after this. */
+export const KEEPALIVE_TIMEOUT = 10_000;
+
+/** Handshakes answered and not yet confirmed by a first transport message, per endpoint. A full table refuses new ones and evicts none. */
+export const MAX_UNCONFIRMED_HANDSHAKES = 1_024;
+/** The same, per peer address. */
+export const MAX_UNCONFIRMED_HANDSHAKES_PER_PEER = 4;
+/** An answered handshake that is not confirmed is forgotten after this. */
+export const UNCONFIRMED_HANDSHAKE_TIME = 10_000;
+/** Handshake initiations accepted from one peer address: a bucket of this many, one more per `HANDSHAKE_INTERVAL`. */
+export const HANDSHAKE_BURST = 16;
+export const HANDSHAKE_INTERVAL = 1_000;
+/** Ephemeral keys of initiations that are remembered, so that a replayed initiation costs and changes nothing. */
+export const MAX_SEEN_EPHEMERALS = 16_384;
+/** Sessions of one endpoint. */
+export const MAX_SESSIONS = 65_536;
+/** Largest payload accepted in a handshake message, bytes. */
+export const MAX_HANDSHAKE_PAYLOAD = 1_024;
+
+// Links
+
+/** Registration must be complete within this, on both sides. */
+export const REGISTRATION_TIMEOUT = 10_000;
+/** Largest registration message, bytes, and the most that an unregistered link may send in all. */
+export const MAX_REGISTRATION_MESSAGE = 8_192;
+/** Frames may be so large, header included, unless the server says less. */
+export const DEFAULT_MAX_FRAME = 262_144;
+/** The least frame limit that a server may tell, bytes. */
+export const MIN_MAX_FRAME = 4_096;
+/** The most that a client accepts as a frame limit, bytes. */
+export const MAX_MAX_FRAME = 16_777_216;
+/** Signed device information is valid so long. */
+export const DEVICE_INFORMATION_LIFETIME = 30 * 24 * 3_600_000;
+
+// Channels
+
+/** Largest whole message, bytes, unless the application says otherwise (the default of `ws`). */
+export const DEFAULT_MAX_PAYLOAD = 104_857_600;
+/** Bytes of message payload that a peer may send ahead of what has been consumed. */
+export const RECEIVE_WINDOW = 2_097_152;
+/** What every data item counts for beyond its payload, bytes: many tiny messages take memory too. */
+export const ITEM_OVERHEAD = 64;
+/** A fragment that is not the last of its message carries at least this, bytes. */
+export const MIN_FRAGMENT = 1_024;
+/** A dialled channel must be open within this. */
+export const CONNECT_TIMEOUT = 30_000;
+/** An incoming channel must be accepted or refused by the application within this. */
+export const ACCEPT_TIMEOUT = 30_000;
+/** CLOSE must be answered within this. */
+export const CLOSE_TIMEOUT = 30_000;
+/** Channels with one peer, each way. */
+export const MAX_CHANNELS_PER_PEER = 1_024;
+/** OPEN, OPEN_ACCEPT and OPEN_REFUSE may be so large, bytes. */
+export const MAX_OPEN_PAYLOAD = 16_384;

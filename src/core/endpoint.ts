@@ -1,0 +1,449 @@
+import { Channel, type ChannelEvent, closeCodeFor, encodeClose, resetPayload } from './channel.js';
+import {
+  ACCEPT_TIMEOUT,
+  CLOSE_TIMEOUT,
+  CONNECT_TIMEOUT,
+  DEFAULT_MAX_PAYLOAD,
+  MAX_CHANNELS_PER_PEER,
+} from './constants.js';
+import type { Crypto, KeyPair } from './crypto.js';
+import { SecureWebSocketError } from './errors.js';
+import { decodeFrame, ENVELOPE_HEADER_LENGTH, encodeEnvelope, encodeListen, peerAddress } from './frame.js';
+import { decodeOpen, encodeOpen, type OpenParameters } from './open-parameters.js';
+import {
+  decodeItems,
+  decodeRecordHeader,
+  Opcode,
+  RECORD_HEADER_LENGTH,
+  type RecordHeader,
+  RecordWriter,
+} from './record.js';
+import type { Session } from './session.js';
+import { type Attempt, Sessions } from './sessions.js';
+import { TRANSPORT_OVERHEAD, type TransportKeys } from './transport-keys.js';
+
+/** What the owner of an endpoint has to know of. */
+export type EndpointEvent =
+  | ChannelEvent
+  /** Something hostile or broken was refused, without harm to any channel. For diagnosis. */
+  | { readonly type: 'refused'; readonly error: SecureWebSocketError };
+
+export interface EndpointOptions {
+  readonly crypto: Crypto;
+  readonly keyPair: KeyPair;
+  /** The connection id that the server gave us. */
+  readonly connectionId: number;
+  /** Largest frame, bytes, header included. */
+  readonly maxFrame: number;
+  /** Largest whole message that channels accept, bytes. */
+  readonly maxPayload?: number | undefined;
+  /** Milliseconds since 1970: a hint to peers, never used for anything that must hold. */
+  readonly wallClock: () => number;
+}
+
+/**
+ * All sessions and channels of one registered link. Sans I/O: frames and the time (milliseconds of a clock that only
+ * goes forward) come in as arguments; what is to be sent is fetched with `takeFrames` and `flush`, what happened with
+ * `takeEvents`. Nothing here calls its owner back.
+ */
+export class Endpoint {
+  readonly #options: EndpointOptions;
+  readonly #sessions: Sessions;
+  readonly #recordCapacity: number;
+  readonly #channels = new Map<Session, Map<string, Channel>>();
+  /** Dialled channels whose session is not there yet. */
+  readonly #waiting = new Map<Channel, Attempt>();
+  /** When each channel that waits for its peer or its owner has waited long enough. */
+  readonly #deadlines = new Map<Channel, number>();
+  /** Channels that may have something to send, in the order of their turn. */
+  readonly #ready = new Set<Channel>();
+  #frames: Uint8Array[] = [];
+  #events: EndpointEvent[] = [];
+  #listening = false;
+  #nextChannelId = 1;
+  #wakeAt = Infinity;
+
+  constructor(options: EndpointOptions) {
+    this.#options = options;
+    this.#recordCapacity = options.maxFrame - ENVELOPE_HEADER_LENGTH - TRANSPORT_OVERHEAD;
+    this.#sessions = new Sessions({
+      crypto: options.crypto,
+      keyPair: options.keyPair,
+      address: peerAddress(options.keyPair.publicKey, options.connectionId),
+      wallClock: options.wallClock,
+      owner: {
+        send: (address, ...body) => this.#frames.push(encodeEnvelope(address, ...body)),
+        acceptsStrangers: () => this.#listening,
+        established: (attempt, session) => {
+          this.#established(attempt, session);
+        },
+        confirmed: session => {
+          this.#wakeChannels(session);
+        },
+        plaintext: (session, keys, plaintext, now) => {
+          this.#record(session, keys, plaintext, now);
+        },
+        failed: (session, error) => {
+          this.#sessionFailed(session, error);
+        },
+        attemptFailed: (attempt, error) => {
+          for (const [channel, its] of [...this.#waiting]) if (its === attempt) this.#fail(channel, error);
+        },
+        uses: session => this.#channels.has(session),
+        refused: error => {
+          this.#events.push({ type: 'refused', error });
+        },
+      },
+    });
+  }
+
+  /** Channels that are not closed. */
+  get channelCount(): number {
+    let count = this.#waiting.size;
+    for (const channels of this.#channels.values()) count += channels.size;
+    return count;
+  }
+
+  /** Whether `flush` has something to seal. */
+  get hasOutput(): boolean {
+    return this.#ready.size > 0;
+  }
+
+  /** When `timeout` wants to be called, or Infinity. */
+  get wakeAt(): number {
+    return Math.min(this.#wakeAt, this.#sessions.wakeAt);
+  }
+
+  /** Listens at our key, or stops: peers with whom there is no session may start one, and open channels. */
+  listen(listening: boolean): void {
+    if (this.#listening === listening) return;
+    this.#listening = listening;
+    this.#frames.push(encodeListen(listening));
+  }
+
+  /** Accepts channels without telling a router: the service end of a direct link. */
+  acceptDirect(): void {
+    this.#listening = true;
+  }
+
+  /** The registration of a direct link is the first session with the peer at its other end. */
+  adopt(address: Uint8Array, keys: TransportKeys): void {
+    this.#sessions.adopt(address, keys);
+  }
+
+  /** Opens a channel with the peer at `address` (connection id 0: whoever listens there). */
+  open(address: Uint8Array, parameters: Omit<OpenParameters, 'window'>, now: number): Channel {
+    const channel = this.#newChannel(this.#nextChannelId, true);
+    channel.open(parameters);
+    this.#nextChannelId = (this.#nextChannelId % 0xffff_ffff) + 1;
+    this.#deadline(channel, now + CONNECT_TIMEOUT);
+    const session = this.#sessions.find(address);
+    if (session) this.#attach(channel, session);
+    else this.#waiting.set(channel, this.#sessions.dial(address, now));
+    return channel;
+  }
+
+  /** Answers the peer's OPEN. `protocol` must be one that it offered, or ''. */
+  accept(channel: Channel, protocol: string): void {
+    this.#deadlines.delete(channel);
+    channel.accept(protocol);
+    this.#ready.add(channel);
+  }
+
+  refuse(channel: Channel, status: number, reason: string, now: number): void {
+    if (channel.state !== 'incoming') return;
+    this.#tell(channel, Opcode.OPEN_REFUSE, encodeOpen({ status, reason: reason.slice(0, 200) }), now);
+    channel.fail(new SecureWebSocketError('CHANNEL_REFUSED', `Refused with ${String(status)}.`));
+    this.#remove(channel);
+  }
+
+  /** To be called after anything that gives a channel something to send. */
+  wake(channel: Channel): void {
+    if (channel.session && channel.hasRecord) this.#ready.add(channel);
+  }
+
+  /** Starts the closing handshake. A channel that is not open yet is failed instead. */
+  close(channel: Channel, now: number, code?: number, reason?: string): void {
+    if (channel.state === 'opening' || channel.state === 'incoming') {
+      this.terminate(channel, new SecureWebSocketError('ABORTED', 'The socket was closed before it was open.'), now);
+      return;
+    }
+    channel.close(code, reason);
+    if (channel.state === 'closing') this.#deadline(channel, now + CLOSE_TIMEOUT);
+    this.wake(channel);
+  }
+
+  /** Ends a channel at once and tells the peer why. */
+  terminate(channel: Channel, error: SecureWebSocketError, now: number): void {
+    if (channel.state === 'closed') return;
+    const code = closeCodeFor(error);
+    // A channel that no record of ours has announced is not known to the peer.
+    if (channel.session) {
+      if (code === undefined || channel.state === 'opening') this.#tell(channel, Opcode.RESET, resetPayload(error.code), now);
+      else this.#tell(channel, Opcode.CLOSE, encodeClose(code), now);
+    }
+    this.#fail(channel, error);
+  }
+
+  /**
+   * Handles one frame.
+   * @throws SecureWebSocketError `FRAME_MALFORMED` when the server breaks the protocol: the link is of no use then.
+   */
+  receive(bytes: Uint8Array, now: number): void {
+    const frame = decodeFrame(bytes);
+    if (frame.type === 'envelope') this.#sessions.receive(frame.address, frame.body, now);
+    else if (frame.type === 'notice') this.#sessions.notice(frame.address, frame.reason);
+    else throw new SecureWebSocketError('FRAME_MALFORMED', 'Received a frame that only clients send.');
+  }
+
+  timeout(now: number): void {
+    this.#sessions.timeout(now);
+    if (now < this.#wakeAt) return;
+    this.#wakeAt = Infinity;
+    for (const [channel, at] of [...this.#deadlines]) {
+      if (at <= now) this.#expired(channel, now);
+      else this.#wakeAt = Math.min(this.#wakeAt, at);
+    }
+  }
+
+  /**
+   * Seals what channels have to send, in turn, up to about `budget` bytes. The rest waits for the next call.
+   * Frames are fetched with `takeFrames`.
+   */
+  flush(budget: number, now: number): void {
+    for (const channel of this.#ready) {
+      if (budget <= 0) return;
+      // Whoever is not finished comes last again.
+      this.#ready.delete(channel);
+      const { session } = channel;
+      if (!session || !channel.hasRecord) continue;
+      if (session.wantsHandshake(now)) this.#sessions.renew(session, now);
+      const keys = session.sealingKeys(now);
+      // The handshake that was just started wakes the channel when it is done.
+      if (!keys) continue;
+      const record = channel.writeRecord(this.#recordCapacity);
+      if (!record) continue;
+      channel.handshakeHash ??= keys.handshakeHash;
+      budget -= this.#seal(session, keys, record);
+      if (channel.state === 'closed') this.#remove(channel);
+      else if (channel.hasRecord) this.#ready.add(channel);
+    }
+  }
+
+  takeFrames(): Uint8Array[] {
+    const frames = this.#frames;
+    if (frames.length > 0) this.#frames = [];
+    return frames;
+  }
+
+  takeEvents(): EndpointEvent[] {
+    const events = this.#events;
+    if (events.length > 0) this.#events = [];
+    return events;
+  }
+
+  /** The link is gone: every channel fails with `error`, and all keys are wiped. */
+  fail(error: SecureWebSocketError): void {
+    for (const channel of [...this.#waiting.keys()]) this.#fail(channel, error);
+    for (const channels of [...this.#channels.values()]) {
+      for (const channel of [...channels.values()]) this.#fail(channel, error);
+    }
+    this.#sessions.wipe();
+    this.#frames = [];
+  }
+
+  #newChannel(id: number, opener: boolean): Channel {
+    return new Channel({
+      id,
+      opener,
+      maxPayload: this.#options.maxPayload ?? DEFAULT_MAX_PAYLOAD,
+      emit: event => {
+        this.#events.push(event);
+      },
+    });
+  }
+
+  #attach(channel: Channel, session: Session): void {
+    channel.session = session;
+    let channels = this.#channels.get(session);
+    if (!channels) this.#channels.set(session, (channels = new Map()));
+    channels.set(nameOf(channel.id, channel.opener), channel);
+    this.#waiting.delete(channel);
+    this.wake(channel);
+  }
+
+  #remove(channel: Channel): void {
+    this.#waiting.delete(channel);
+    this.#deadlines.delete(channel);
+    this.#ready.delete(channel);
+    if (!channel.session) return;
+    const channels = this.#channels.get(channel.session);
+    channels?.delete(nameOf(channel.id, channel.opener));
+    if (channels?.size === 0) this.#channels.delete(channel.session);
+  }
+
+  #fail(channel: Channel, error: SecureWebSocketError): void {
+    channel.fail(error);
+    this.#remove(channel);
+  }
+
+  #deadline(channel: Channel, at: number): void {
+    this.#deadlines.set(channel, at);
+    this.#wakeAt = Math.min(this.#wakeAt, at);
+  }
+
+  #expired(channel: Channel, now: number): void {
+    if (channel.state === 'opening') {
+      const message = `The peer did not answer within ${String(CONNECT_TIMEOUT / 1000)} s.`;
+      this.terminate(channel, new SecureWebSocketError('SESSION_TIMEOUT', message), now);
+    } else if (channel.state === 'incoming') {
+      this.refuse(channel, 503, 'the application did not answer in time', now);
+    } else {
+      const message = `The peer did not answer CLOSE within ${String(CLOSE_TIMEOUT / 1000)} s.`;
+      this.terminate(channel, new SecureWebSocketError('CLOSE_TIMEOUT', message), now);
+    }
+  }
+
+  #established(attempt: Attempt, session: Session): void {
+    for (const [channel, its] of [...this.#waiting]) if (its === attempt) this.#attach(channel, session);
+    this.#wakeChannels(session);
+    const keys = session.current;
+    // The peer may not use the new keys before it has heard something under them (WireGuard, section 5.4.6).
+    const hasMore = [...(this.#channels.get(session)?.values() ?? [])].some(channel => channel.hasRecord);
+    if (keys && !hasMore) this.#seal(session, keys, EMPTY);
+  }
+
+  #wakeChannels(session: Session): void {
+    for (const channel of this.#channels.get(session)?.values() ?? []) this.wake(channel);
+  }
+
+  #sessionFailed(session: Session, error: SecureWebSocketError): void {
+    for (const channel of [...(this.#channels.get(session)?.values() ?? [])]) this.#fail(channel, error);
+  }
+
+  #record(session: Session, keys: TransportKeys, plaintext: Uint8Array, now: number): void {
+    let header;
+    try {
+      header = decodeRecordHeader(plaintext);
+    } catch (error) {
+      this.#sessions.fail(session, asError(error));
+      return;
+    }
+    // What the sender calls "mine" is what we call "theirs".
+    const channel = this.#channels.get(session)?.get(nameOf(header.channelId, !header.opener));
+    if (!channel) {
+      this.#unknownChannel(session, keys, header, plaintext, now);
+      return;
+    }
+    try {
+      channel.receive(header, plaintext);
+    } catch (error) {
+      this.terminate(channel, asError(error), now);
+      return;
+    }
+    if (channel.state === 'closed') this.#remove(channel);
+    else if (channel.state === 'closing' && !this.#deadlines.has(channel)) this.#deadline(channel, now + CLOSE_TIMEOUT);
+    else if (channel.state === 'open' && channel.opener) this.#deadlines.delete(channel);
+    this.wake(channel);
+  }
+
+  /** A record of no channel that we know: it opens one, or is late for one that has ended. */
+  #unknownChannel(
+    session: Session,
+    keys: TransportKeys,
+    header: RecordHeader,
+    record: Uint8Array,
+    now: number,
+  ): void {
+    let items;
+    try {
+      items = decodeItems(record);
+    } catch (error) {
+      this.#sessions.fail(session, asError(error));
+      return;
+    }
+    const [first] = items;
+    const opens = header.opener && header.sequenced && header.sequence === 0 && header.acknowledgement === 0;
+    if (first?.opcode !== Opcode.OPEN || !opens) {
+      // The other end must learn that it talks to nobody; but a RESET, or the end of a closing handshake, needs no answer.
+      const isEnd = items.every(item => item.opcode === Opcode.RESET || item.opcode === Opcode.CLOSE || item.opcode === Opcode.CREDIT);
+      if (!isEnd) this.#answer(session, header, Opcode.RESET, resetPayload('CHANNEL_RESET'), now);
+      return;
+    }
+    let open;
+    try {
+      if (items.length > 1) throw new SecureWebSocketError('PROTOCOL_VIOLATION', 'The peer sent data before its channel was accepted.');
+      open = decodeOpen(first.payload);
+    } catch (error) {
+      this.#answer(session, header, Opcode.RESET, resetPayload(asError(error).code), now);
+      return;
+    }
+    if (!this.#listening) {
+      this.#answer(session, header, Opcode.OPEN_REFUSE, encodeOpen({ status: 404, reason: 'nobody listens' }), now);
+      return;
+    }
+    if ((this.#channels.get(session)?.size ?? 0) >= MAX_CHANNELS_PER_PEER) {
+      this.#answer(session, header, Opcode.OPEN_REFUSE, encodeOpen({ status: 503, reason: 'too many channels' }), now);
+      return;
+    }
+    const channel = this.#newChannel(header.channelId, false);
+    this.#attach(channel, session);
+    channel.handshakeHash = keys.handshakeHash;
+    channel.offered(open.window);
+    channel.receive(header, record.subarray(0, RECORD_HEADER_LENGTH));
+    this.#deadline(channel, now + ACCEPT_TIMEOUT);
+    this.#events.push({ type: 'incoming', channel, open });
+  }
+
+  /** One item to the peer of a channel that we know, outside of its queue. */
+  #tell(channel: Channel, opcode: Opcode, payload: Uint8Array, now: number): void {
+    if (channel.session) this.#sendItem(channel.session, channel.id, channel.opener, opcode, payload, channel.position, now);
+  }
+
+  /** One item about a channel that the peer has opened, or believes in. */
+  #answer(session: Session, header: RecordHeader, opcode: Opcode, payload: Uint8Array, now: number): void {
+    const position = { sequence: header.acknowledgement, expected: header.sequence + 1 };
+    this.#sendItem(session, header.channelId, !header.opener, opcode, payload, position, now);
+  }
+
+  #sendItem(
+    session: Session,
+    channelId: number,
+    opener: boolean,
+    opcode: Opcode,
+    payload: Uint8Array,
+    position: { sequence: number; expected: number },
+    now: number,
+  ): void {
+    const keys = session.sealingKeys(now);
+    // Without keys the peer has no channel either, or will learn it when it next speaks.
+    if (!keys) return;
+    const writer = new RecordWriter(RECORD_HEADER_LENGTH + 16 + payload.length);
+    writer.item(opcode, true, payload);
+    const record = writer.finish({
+      channelId,
+      opener,
+      sequenced: opcode !== Opcode.RESET,
+      sequence: position.sequence,
+      acknowledgement: position.expected,
+    });
+    this.#seal(session, keys, record);
+  }
+
+  #seal(session: Session, keys: TransportKeys, record: Uint8Array): number {
+    const frame = encodeEnvelope(session.address, ...keys.seal(record));
+    this.#frames.push(frame);
+    return frame.length;
+  }
+}
+
+const EMPTY = new Uint8Array(0);
+
+function nameOf(id: number, openedByUs: boolean): string {
+  return openedByUs ? `+${String(id)}` : `-${String(id)}`;
+}
+
+function asError(error: unknown): SecureWebSocketError {
+  if (error instanceof SecureWebSocketError) return error;
+  return new SecureWebSocketError('PROTOCOL_VIOLATION', 'A record from the peer could not be handled.', { cause: error });
+}

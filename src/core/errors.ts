@@ -1,0 +1,72 @@
+/** Every way in which this library fails, as a stable identifier for programs. */
+export type ErrorCode =
+  // what the caller gave
+  | 'INVALID_ARGUMENT'
+  | 'INVALID_SEED'
+  | 'INVALID_ADDRESS_LENGTH'
+  | 'INVALID_ADDRESS_CHARACTER'
+  | 'NON_CANONICAL_ADDRESS'
+  | 'LOW_ORDER_ADDRESS'
+  | 'PLAINTEXT_REFUSED'
+  // keys kept on this machine
+  | 'KEY_STORE_UNREADABLE'
+  | 'KEY_STORE_UNSAFE'
+  | 'KEY_STORE_CORRUPT'
+  | 'KEY_STORE_UNAVAILABLE'
+  | 'KEY_STORE_EXISTS'
+  // Noise
+  | 'DECRYPT_FAILED'
+  | 'NOISE_MESSAGE_MALFORMED'
+  | 'NOISE_STATE'
+  | 'ZERO_SHARED_SECRET'
+  | 'NONCE_EXHAUSTED'
+  // registration of a link
+  | 'LINK_FAILED'
+  | 'REGISTRATION_TIMEOUT'
+  | 'REGISTRATION_MALFORMED'
+  | 'REGISTRATION_REFUSED'
+  | 'VERSION_MISMATCH'
+  | 'SERVER_KEY_MISMATCH'
+  | 'SERVER_KEY_CHANGED'
+  | 'ADDRESS_NOT_CLAIMED'
+  | 'DIALLED_ELSEWHERE'
+  | 'DEVICE_INFORMATION_INVALID'
+  | 'DEVICE_INFORMATION_EXPIRED'
+  | 'TOO_MANY_CONNECTIONS'
+  // frames, sessions, channels
+  | 'FRAME_MALFORMED'
+  | 'FRAME_TOO_LARGE'
+  | 'SOURCE_MISMATCH'
+  | 'REPLAYED'
+  | 'SESSION_FAILED'
+  | 'SESSION_TIMEOUT'
+  | 'SESSION_EXPIRED'
+  | 'RECORD_MALFORMED'
+  | 'RECORD_GAP'
+  | 'PROTOCOL_VIOLATION'
+  | 'FLOW_CONTROL'
+  | 'MESSAGE_TOO_LARGE'
+  | 'INVALID_UTF8'
+  | 'CHANNEL_REFUSED'
+  | 'CHANNEL_RESET'
+  | 'PROTOCOL_NOT_OFFERED'
+  | 'CLOSE_TIMEOUT'
+  | 'BLOB_UNREADABLE'
+  | 'LINK_LOST'
+  // told by a relay
+  | 'PEER_NOT_HERE'
+  | 'PEER_QUEUE_FULL'
+  | 'PEER_REFUSED'
+  | 'PEER_GONE'
+  | 'ABORTED';
+
+/** An error of this library. `code` is stable; the message is for people and may change. */
+export class SecureWebSocketError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'SecureWebSocketError';
+    this.code = code;
+  }
+}

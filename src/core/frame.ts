@@ -1,0 +1,103 @@
+import { readUint32, writeUint32 } from './bytes.js';
+import { SecureWebSocketError } from './errors.js';
+
+/**
+ * Frames: what one binary WebSocket message of a registered link is (docs/protocol.md, "Frames").
+ * One type byte, then the body.
+ */
+export const FrameType = { ENVELOPE: 0x01, NOTICE: 0x02, LISTEN: 0x03 } as const;
+
+/** Why the router could not deliver an envelope, or what became of a peer. */
+export const NoticeReason = { NOT_HERE: 1, QUEUE_FULL: 2, REFUSED: 3, TOO_LARGE: 4, PEER_GONE: 5 } as const;
+export type NoticeReason = (typeof NoticeReason)[keyof typeof NoticeReason];
+
+export const PUBLIC_KEY_LENGTH = 32;
+/** A public key and a big-endian connection id; id 0 is "the newest listening connection of this key". */
+export const PEER_ADDRESS_LENGTH = 36;
+/** Type byte and peer address. */
+export const ENVELOPE_HEADER_LENGTH = 1 + PEER_ADDRESS_LENGTH;
+export const NOTICE_LENGTH = 2 + PEER_ADDRESS_LENGTH;
+export const LISTEN_LENGTH = 2;
+
+export type Frame =
+  | { readonly type: 'envelope'; readonly address: Uint8Array; readonly body: Uint8Array }
+  | { readonly type: 'notice'; readonly reason: NoticeReason; readonly address: Uint8Array }
+  | { readonly type: 'listen'; readonly listening: boolean };
+
+/** The peer address of a key and a connection id. */
+export function peerAddress(publicKey: Uint8Array, connectionId: number): Uint8Array {
+  const address = new Uint8Array(PEER_ADDRESS_LENGTH);
+  address.set(publicKey);
+  writeUint32(address, PUBLIC_KEY_LENGTH, connectionId);
+  return address;
+}
+
+export function connectionIdOf(address: Uint8Array): number {
+  return readUint32(address, PUBLIC_KEY_LENGTH);
+}
+
+/** One ENVELOPE frame: the peer address, then the sealed body in one or more parts. */
+export function encodeEnvelope(address: Uint8Array, ...body: Uint8Array[]): Uint8Array {
+  let length = ENVELOPE_HEADER_LENGTH;
+  for (const part of body) length += part.length;
+  const frame = new Uint8Array(length);
+  frame[0] = FrameType.ENVELOPE;
+  frame.set(address, 1);
+  let offset = ENVELOPE_HEADER_LENGTH;
+  for (const part of body) {
+    frame.set(part, offset);
+    offset += part.length;
+  }
+  return frame;
+}
+
+/** One NOTICE frame. `address` is the 36-byte peer address that it is about. */
+export function encodeNotice(reason: NoticeReason, address: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(NOTICE_LENGTH);
+  frame[0] = FrameType.NOTICE;
+  frame[1] = reason;
+  frame.set(address, 2);
+  return frame;
+}
+
+/** One LISTEN frame: from now on envelopes to our key with connection id 0 may come here, or no longer. */
+export function encodeListen(listening: boolean): Uint8Array {
+  return Uint8Array.of(FrameType.LISTEN, listening ? 1 : 0);
+}
+
+/**
+ * Reads one frame. The parts of the result are views of `bytes`.
+ * @throws SecureWebSocketError `FRAME_MALFORMED`
+ */
+export function decodeFrame(bytes: Uint8Array): Frame {
+  switch (bytes[0]) {
+    case FrameType.ENVELOPE:
+      if (bytes.length <= ENVELOPE_HEADER_LENGTH) throw malformed('an ENVELOPE frame without a body');
+      return {
+        type: 'envelope',
+        address: bytes.subarray(1, ENVELOPE_HEADER_LENGTH),
+        body: bytes.subarray(ENVELOPE_HEADER_LENGTH),
+      };
+    case FrameType.NOTICE: {
+      const reason = bytes[1];
+      if (bytes.length !== NOTICE_LENGTH) throw malformed(`a NOTICE frame of ${String(bytes.length)} bytes`);
+      if (!isNoticeReason(reason)) throw malformed(`a NOTICE frame with the unknown reason ${String(reason)}`);
+      return { type: 'notice', reason, address: bytes.subarray(2) };
+    }
+    case FrameType.LISTEN:
+      if (bytes.length !== LISTEN_LENGTH || bytes[1] === undefined || bytes[1] > 1) {
+        throw malformed('a LISTEN frame that is not exactly a flag of 0 or 1');
+      }
+      return { type: 'listen', listening: bytes[1] === 1 };
+    default:
+      throw malformed(bytes.length === 0 ? 'an empty frame' : `a frame of the unknown type ${String(bytes[0])}`);
+  }
+}
+
+function isNoticeReason(value: number | undefined): value is NoticeReason {
+  return value !== undefined && value >= NoticeReason.NOT_HERE && value <= NoticeReason.PEER_GONE;
+}
+
+function malformed(what: string): SecureWebSocketError {
+  return new SecureWebSocketError('FRAME_MALFORMED', `Received ${what}.`);
+}

@@ -1,0 +1,55 @@
+import { parseAddress } from './address.js';
+import { SecureWebSocketError } from './errors.js';
+
+/** Where something can be dialled, and at which key. */
+export interface Location {
+  /** `wss://host[:port]`, lowercase, without the default port: what a server claims, and a client checks. */
+  readonly origin: string;
+  /** The public key of the peer behind the relay; undefined when the server itself is meant. */
+  readonly peerKey: Uint8Array | undefined;
+  /** What is dialled: for a relayed peer the URL up to its key, else the whole URL. */
+  readonly dialled: string;
+  /** Path and query for the peer. */
+  readonly target: string;
+}
+
+/**
+ * Takes a WebSocket URL apart. It is relayed when a segment of its path is 64 hex characters: the first such segment
+ * is the peer's address; what follows is for the peer alone and is never shown to the relay.
+ * @throws SecureWebSocketError `INVALID_ADDRESS_CHARACTER`, `NON_CANONICAL_ADDRESS` or `LOW_ORDER_ADDRESS` when that
+ *   segment is no canonical address; never when `direct` is true
+ */
+export function parseLocation(url: URL, direct = false): Location {
+  const origin = `${url.protocol}//${url.host}`;
+  const segments = url.pathname.split('/');
+  const at = direct ? -1 : segments.findIndex(segment => /^[0-9a-fA-F]{64}$/.test(segment));
+  if (at < 0) return { origin, peerKey: undefined, dialled: url.href, target: url.pathname + url.search };
+  const dialled = new URL(url.href);
+  dialled.pathname = segments.slice(0, at).join('/') || '/';
+  dialled.search = '';
+  return {
+    origin,
+    peerKey: parseAddress(segments[at] ?? ''),
+    dialled: dialled.href,
+    target: `/${segments.slice(at + 1).join('/')}${url.search}`,
+  };
+}
+
+/**
+ * The normal form of a location that a server is configured with: `wss://relay.example`.
+ * @throws SecureWebSocketError `INVALID_ARGUMENT`
+ */
+export function normalizeLocation(text: string): string {
+  let url: URL | undefined;
+  try {
+    url = new URL(text);
+  } catch {
+    // Told below.
+  }
+  const protocol = url?.protocol.replace(/^http/, 'ws');
+  if (!url || (protocol !== 'ws:' && protocol !== 'wss:')) {
+    throw new SecureWebSocketError('INVALID_ARGUMENT', `"${text}" is no address of a server: give it as wss://host[:port].`);
+  }
+  // A URL parsed as http drops http's default port, which is also that of ws.
+  return `${protocol}//${url.host}`;
+}

@@ -1,0 +1,56 @@
+import { concat } from './bytes.js';
+import { MIN_FRAGMENT } from './constants.js';
+import { SecureWebSocketError } from './errors.js';
+import { type Item, Opcode } from './record.js';
+
+/** Puts fragments together again (RFC 6455 section 5.4), up to a bound. */
+export class MessageAssembler {
+  readonly #maxPayload: number;
+  #fragments: Uint8Array[] = [];
+  #length = 0;
+  /** Of the message under way; undefined between messages. */
+  #isText: boolean | undefined;
+
+  constructor(maxPayload: number) {
+    this.#maxPayload = maxPayload;
+  }
+
+  /**
+   * Takes a data item; gives the message that is complete with it, if one is.
+   * @throws SecureWebSocketError `PROTOCOL_VIOLATION` when fragments come in no sensible order, `MESSAGE_TOO_LARGE`
+   */
+  add(item: Item): { data: Uint8Array; isText: boolean } | undefined {
+    const continues = item.opcode === Opcode.CONTINUATION;
+    if (continues !== (this.#isText !== undefined)) {
+      const what = continues ? 'continued a message that it had not begun' : 'began a message inside another';
+      throw new SecureWebSocketError('PROTOCOL_VIOLATION', `The peer ${what}.`);
+    }
+    this.#length += item.payload.length;
+    if (this.#length > this.#maxPayload) {
+      const most = String(this.#maxPayload);
+      throw new SecureWebSocketError('MESSAGE_TOO_LARGE', `A message of the peer is larger than ${most} bytes (maxPayload).`);
+    }
+    const isText = this.#isText ?? item.opcode === Opcode.TEXT;
+    if (item.fin && !continues) {
+      this.#length = 0;
+      return { data: item.payload, isText };
+    }
+    if (!item.fin && item.payload.length < MIN_FRAGMENT) {
+      throw new SecureWebSocketError('PROTOCOL_VIOLATION', 'The peer sent a fragment that is too small.');
+    }
+    this.#isText = isText;
+    // A copy, unless the record is little more than the fragment: a small view must not keep a large record alive.
+    const { payload } = item;
+    this.#fragments.push(payload.buffer.byteLength > 2 * payload.length ? payload.slice() : payload);
+    if (!item.fin) return undefined;
+    const data = concat(...this.#fragments);
+    this.clear();
+    return { data, isText };
+  }
+
+  clear(): void {
+    this.#fragments = [];
+    this.#length = 0;
+    this.#isText = undefined;
+  }
+}

@@ -1,0 +1,319 @@
+import { toHex, fromBase64Url, fromUtf8, toBase64Url, utf8 } from './bytes.js';
+import { MAX_MAX_FRAME, MAX_REGISTRATION_MESSAGE, MIN_MAX_FRAME, PROTOCOL_VERSION } from './constants.js';
+import { type DeviceInformation, signDeviceInformation, verifyDeviceInformation } from './device-information.js';
+import { SecureWebSocketError } from './errors.js';
+import type { Identity } from './identity.js';
+import type { CipherState } from './noise/cipher-state.js';
+import { HandshakeState } from './noise/handshake-state.js';
+import { registrationPrologue } from './prologue.js';
+import { TransportKeys } from './transport-keys.js';
+
+/**
+ * Registration of a link (docs/protocol.md, "Registration"): Noise IX, in which the *server* is the initiator, carried
+ * in JSON text messages. The server's fresh ephemeral key is the challenge.
+ *
+ * ```
+ * server → client  CHALLENGE           e, s              + { device, time, maxFrame }
+ * client → server  CHALLENGE_RESPONSE  e, ee, se, s, es  + { device, time, address }
+ * server → client  REGISTER_SUCCESS    first transport message, { connectionId }
+ *              or  REGISTER_FAILURE    { reason, message }, not authenticated
+ * ```
+ */
+export interface RegistrationSide {
+  readonly identity: Identity;
+  readonly userId?: string | undefined;
+  readonly deviceId?: string | undefined;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+/** The reasons that a REGISTER_FAILURE may name. */
+export type RegistrationFailure =
+  | 'MALFORMED'
+  | 'NOT_AUTHENTIC'
+  | 'DEVICE_INFORMATION_INVALID'
+  | 'DEVICE_INFORMATION_EXPIRED'
+  | 'DIALLED_ELSEWHERE'
+  | 'TIMEOUT'
+  | 'REFUSED';
+
+export interface RegisteredClient {
+  readonly publicKey: Uint8Array;
+  readonly device: DeviceInformation;
+  readonly handshakeHash: Uint8Array;
+  /** The link's keys: session 0 of a direct link. */
+  readonly keys: TransportKeys;
+}
+
+/** The link's own session has this index at both ends. */
+const LINK_INDEX = 0;
+
+/** The server's half: `challenge`, then `receive`, then `success`. */
+export class RegistrationServer {
+  readonly #side: RegistrationSide;
+  readonly #addresses: readonly string[];
+  readonly #maxFrame: number;
+  readonly #state: HandshakeState;
+  #client: RegisteredClient | undefined;
+  #send: CipherState | undefined;
+
+  /** `addresses`: the locations this server answers to, normalized. */
+  constructor(side: RegistrationSide, options: { addresses: readonly string[]; maxFrame: number }) {
+    this.#side = side;
+    this.#addresses = options.addresses;
+    this.#maxFrame = options.maxFrame;
+    this.#state = newState(side.identity, true);
+  }
+
+  challenge(): string {
+    const { identity, now } = this.#side;
+    const payload = {
+      device: signDeviceInformation(identity, { ...this.#side, addresses: this.#addresses }, now),
+      time: now,
+      maxFrame: this.#maxFrame,
+    };
+    const noise = this.#state.writeMessage(utf8(JSON.stringify(payload)));
+    return JSON.stringify({ type: 'CHALLENGE', version: PROTOCOL_VERSION, noise: toBase64Url(noise) });
+  }
+
+  /**
+   * Takes CHALLENGE_RESPONSE. `now`, here and below: milliseconds since 1970 and, for the age of keys, of a clock that
+   * only goes forward.
+   * @throws SecureWebSocketError which `registrationFailure` turns into a REGISTER_FAILURE
+   */
+  receive(message: string, now: number, monotonicNow: number): RegisteredClient {
+    const { noise } = parse(message, 'CHALLENGE_RESPONSE');
+    const payload = parsePayload(this.#state.readMessage(noise));
+    const publicKey = this.#state.rs;
+    if (!publicKey) throw malformed('CHALLENGE_RESPONSE');
+    const device = verifyDeviceInformation(this.#side.identity.crypto, payload['device'], toHex(publicKey), now, timeOf(payload));
+    const dialled = payload['address'];
+    if (typeof dialled !== 'string' || !this.#addresses.includes(dialled)) {
+      throw new SecureWebSocketError(
+        'DIALLED_ELSEWHERE',
+        `The client dialled ${quoted(dialled)}, which is none of this server's addresses (${this.#addresses.join(', ') || 'none'}).`,
+      );
+    }
+    const handshakeHash = this.#state.handshakeHash;
+    const { send, receive } = this.#state.split();
+    if (!send || !receive) throw malformed('CHALLENGE_RESPONSE');
+    this.#send = send;
+    this.#client = { publicKey, device, handshakeHash, keys: linkKeys(send, receive, false, handshakeHash, monotonicNow) };
+    return this.#client;
+  }
+
+  /** REGISTER_SUCCESS, once the client is admitted. */
+  success(connectionId: number): string {
+    if (!this.#send) throw new SecureWebSocketError('NOISE_STATE', 'The client has not been registered.');
+    const sealed = this.#send.encryptWithAd(EMPTY, utf8(JSON.stringify({ connectionId })));
+    return JSON.stringify({ type: 'REGISTER_SUCCESS', noise: toBase64Url(sealed) });
+  }
+
+  wipe(): void {
+    this.#state.wipe();
+  }
+}
+
+/** What a client learns from CHALLENGE, before it says anything itself. */
+export interface Challenge {
+  readonly serverKey: Uint8Array;
+  readonly device: DeviceInformation;
+  readonly maxFrame: number;
+}
+
+export interface RegisteredWithServer {
+  readonly connectionId: number;
+  readonly handshakeHash: Uint8Array;
+  readonly keys: TransportKeys;
+}
+
+/** The client's half: `challenge`, a look at the server's key, then `response`, then `success`. */
+export class RegistrationClient {
+  readonly #side: RegistrationSide;
+  readonly #address: string;
+  readonly #state: HandshakeState;
+  #challenge: Challenge | undefined;
+  #registered: { handshakeHash: Uint8Array; send: CipherState; receive: CipherState } | undefined;
+
+  /** `address`: the location that was dialled, normalized. */
+  constructor(side: RegistrationSide, address: string) {
+    this.#side = side;
+    this.#address = address;
+    this.#state = newState(side.identity, false);
+  }
+
+  /**
+   * Takes CHALLENGE. The server's key is not yet proven: it is once `success` has returned.
+   * @throws SecureWebSocketError `VERSION_MISMATCH`, `REGISTRATION_MALFORMED`, a code of device information, or
+   *   `ADDRESS_NOT_CLAIMED` when the server does not claim the address that was dialled
+   */
+  challenge(message: string, now: number): Challenge {
+    const { noise, version } = parse(message, 'CHALLENGE');
+    if (version !== PROTOCOL_VERSION) {
+      throw new SecureWebSocketError(
+        'VERSION_MISMATCH',
+        `The server speaks version ${quoted(version)} of the protocol; this is version ${String(PROTOCOL_VERSION)}.`,
+      );
+    }
+    const payload = parsePayload(this.#state.readMessage(noise));
+    const serverKey = this.#state.rs;
+    if (!serverKey) throw malformed('CHALLENGE');
+    const { crypto } = this.#side.identity;
+    const device = verifyDeviceInformation(crypto, payload['device'], toHex(serverKey), now, timeOf(payload));
+    const maxFrame = payload['maxFrame'];
+    if (!Number.isSafeInteger(maxFrame) || (maxFrame as number) < MIN_MAX_FRAME) throw malformed('CHALLENGE');
+    if (!device.addresses.includes(this.#address)) {
+      throw new SecureWebSocketError(
+        'ADDRESS_NOT_CLAIMED',
+        `The server does not answer to ${this.#address}, but to ${device.addresses.join(', ') || 'no address'}. ` +
+          'If it is yours, list this address in its "addresses" option (--public-url of the relay); ' +
+          'if it is not, somebody may stand in the middle.',
+      );
+    }
+    this.#challenge = { serverKey, device, maxFrame: Math.min(maxFrame as number, MAX_MAX_FRAME) };
+    return this.#challenge;
+  }
+
+  /** CHALLENGE_RESPONSE: to be sent only after the server's key has been checked. */
+  response(now: number): string {
+    if (!this.#challenge) throw new SecureWebSocketError('NOISE_STATE', 'There is no challenge to respond to.');
+    const payload = {
+      device: signDeviceInformation(this.#side.identity, { ...this.#side, addresses: [] }, now),
+      time: now,
+      address: this.#address,
+    };
+    const noise = this.#state.writeMessage(utf8(JSON.stringify(payload)));
+    const handshakeHash = this.#state.handshakeHash;
+    const { send, receive } = this.#state.split();
+    if (!send || !receive) throw malformed('CHALLENGE');
+    this.#registered = { handshakeHash, send, receive };
+    return JSON.stringify({ type: 'CHALLENGE_RESPONSE', noise: toBase64Url(noise) });
+  }
+
+  /**
+   * Takes REGISTER_SUCCESS or REGISTER_FAILURE.
+   * @throws SecureWebSocketError `REGISTRATION_REFUSED`, or `DECRYPT_FAILED` when the server does not hold the key that
+   *   it showed
+   */
+  success(message: string, monotonicNow: number): RegisteredWithServer {
+    if (!this.#registered) throw malformed('REGISTER_SUCCESS');
+    const { noise } = parse(message, 'REGISTER_SUCCESS');
+    const { send, receive, handshakeHash } = this.#registered;
+    const { connectionId } = parsePayload(receive.decryptWithAd(EMPTY, noise));
+    if (!Number.isSafeInteger(connectionId) || (connectionId as number) < 1 || (connectionId as number) > 0xffff_ffff) {
+      throw malformed('REGISTER_SUCCESS');
+    }
+    return {
+      connectionId: connectionId as number,
+      handshakeHash,
+      keys: linkKeys(send, receive, true, handshakeHash, monotonicNow),
+    };
+  }
+
+  wipe(): void {
+    this.#state.wipe();
+  }
+}
+
+/** REGISTER_FAILURE for an error of `RegistrationServer`. It is sent before keys exist: a hint, trusted for nothing. */
+export function registrationFailure(error: unknown): string {
+  let reason: RegistrationFailure = 'REFUSED';
+  let message = '';
+  if (error instanceof SecureWebSocketError) {
+    ({ message } = error);
+    switch (error.code) {
+      case 'DECRYPT_FAILED':
+      case 'ZERO_SHARED_SECRET':
+        reason = 'NOT_AUTHENTIC';
+        break;
+      case 'REGISTRATION_TIMEOUT':
+        reason = 'TIMEOUT';
+        break;
+      case 'DEVICE_INFORMATION_INVALID':
+      case 'DEVICE_INFORMATION_EXPIRED':
+      case 'DIALLED_ELSEWHERE':
+        reason = error.code;
+        break;
+      case 'REGISTRATION_MALFORMED':
+      case 'NOISE_MESSAGE_MALFORMED':
+        reason = 'MALFORMED';
+        break;
+      default:
+    }
+  }
+  return JSON.stringify({ type: 'REGISTER_FAILURE', reason, message });
+}
+
+function newState(identity: Identity, initiator: boolean): HandshakeState {
+  return new HandshakeState({
+    crypto: identity.crypto,
+    pattern: 'IX',
+    initiator,
+    prologue: registrationPrologue(),
+    s: identity.keyPair,
+  });
+}
+
+/** `renews`: this end starts the next handshake when the keys grow old. In direct use that is the client, which dialled. */
+function linkKeys(
+  send: CipherState,
+  receive: CipherState,
+  renews: boolean,
+  handshakeHash: Uint8Array,
+  createdAt: number,
+): TransportKeys {
+  return new TransportKeys({
+    localIndex: LINK_INDEX,
+    remoteIndex: LINK_INDEX,
+    send,
+    receive,
+    initiator: renews,
+    handshakeHash,
+    createdAt,
+  });
+}
+
+function parse(message: string, type: string): { noise: Uint8Array; version: unknown } {
+  if (message.length > MAX_REGISTRATION_MESSAGE) throw malformed(type);
+  let value: unknown;
+  try {
+    value = JSON.parse(message);
+  } catch {
+    throw malformed(type);
+  }
+  const fields = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
+  if (fields['type'] === 'REGISTER_FAILURE') {
+    const { reason, message: detail } = fields;
+    const why = typeof detail === 'string' && detail !== '' ? `: ${detail.slice(0, 300)}` : '';
+    throw new SecureWebSocketError('REGISTRATION_REFUSED', `The server refused to register this client (${quoted(reason)})${why}`);
+  }
+  const noise = typeof fields['noise'] === 'string' ? fromBase64Url(fields['noise']) : undefined;
+  if (fields['type'] !== type || !noise) throw malformed(type);
+  return { noise, version: fields['version'] };
+}
+
+function parsePayload(bytes: Uint8Array): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(fromUtf8(bytes) ?? '');
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  } catch {
+    // Told below.
+  }
+  throw new SecureWebSocketError('REGISTRATION_MALFORMED', 'The sealed part of a registration message is not a JSON object.');
+}
+
+function timeOf(payload: Record<string, unknown>): number {
+  return typeof payload['time'] === 'number' && Number.isFinite(payload['time']) ? payload['time'] : Infinity;
+}
+
+/** Something the other end wrote, fit to be shown. */
+function quoted(value: unknown): string {
+  const text = typeof value === 'string' || typeof value === 'number' ? String(value) : typeof value;
+  return JSON.stringify(text.slice(0, 100));
+}
+
+function malformed(type: string): SecureWebSocketError {
+  return new SecureWebSocketError('REGISTRATION_MALFORMED', `Expected ${type}, received something else.`);
+}
+
+const EMPTY = new Uint8Array(0);

@@ -1,0 +1,464 @@
+import { checkPublicKey } from './address.js';
+import { compareBytes, toHex } from './bytes.js';
+import {
+  MAX_HANDSHAKE_PAYLOAD,
+  MAX_SEEN_EPHEMERALS,
+  MAX_SESSIONS,
+  MAX_UNCONFIRMED_HANDSHAKES,
+  REJECT_AFTER_TIME,
+  REKEY_ATTEMPT_TIME,
+  REKEY_TIMEOUT,
+  UNCONFIRMED_HANDSHAKE_TIME,
+} from './constants.js';
+import type { Crypto, KeyPair } from './crypto.js';
+import { SecureWebSocketError } from './errors.js';
+import { connectionIdOf, PUBLIC_KEY_LENGTH, type NoticeReason, NoticeReason as Reason } from './frame.js';
+import { HandshakeBudget } from './handshake-budget.js';
+import { decodeInitiationPayload, encodeInitiationPayload, encodeResponsePayload } from './handshake-payload.js';
+import type { CipherState } from './noise/cipher-state.js';
+import { HandshakeState } from './noise/handshake-state.js';
+import { decodeSealedBody, encodeInitiation, encodeResponse } from './sealed-body.js';
+import { Session, staysInitiator } from './session.js';
+import { sessionPrologue } from './prologue.js';
+import { TransportKeys } from './transport-keys.js';
+
+/** A handshake that we started and that is not answered yet. */
+export interface Attempt {
+  /** The peer address as it was dialled; the connection id may be 0. */
+  readonly address: Uint8Array;
+  /** The session that it renews, if there is one. */
+  readonly session: Session | undefined;
+  readonly startedAt: number;
+}
+
+/** What the sessions tell the endpoint that they belong to. */
+export interface SessionsOwner {
+  /** A sealed body is to be sent. */
+  send(address: Uint8Array, ...body: Uint8Array[]): void;
+  /** True when handshakes of peers with whom there is no session are welcome. */
+  acceptsStrangers(): boolean;
+  /** Our handshake was answered: `session` has current keys. */
+  established(attempt: Attempt, session: Session): void;
+  /** The peer holds the keys of a handshake that we answered: `session` has current keys. */
+  confirmed(session: Session): void;
+  /** An authentic record, opened with `keys`. */
+  plaintext(session: Session, keys: TransportKeys, plaintext: Uint8Array, now: number): void;
+  /** `session` is over, with everything on it. Its keys are wiped. */
+  failed(session: Session, error: SecureWebSocketError): void;
+  attemptFailed(attempt: Attempt, error: SecureWebSocketError): void;
+  /** True while something stands on `session`, so that it must outlive its keys. */
+  uses(session: Session): boolean;
+  /** Something from the network was refused without harm to anything. For diagnosis. */
+  refused(error: SecureWebSocketError): void;
+}
+
+export interface SessionsOptions {
+  readonly crypto: Crypto;
+  readonly keyPair: KeyPair;
+  /** Our own 36-byte address. */
+  readonly address: Uint8Array;
+  readonly owner: SessionsOwner;
+  /** Milliseconds since 1970, as a hint to the peer. */
+  readonly wallClock: () => number;
+}
+
+interface PendingAttempt extends Attempt {
+  localIndex: number;
+  state: HandshakeState;
+  sentAt: number;
+}
+
+/** The sessions of one endpoint with all its peers, and the handshakes under way. */
+export class Sessions {
+  readonly #options: SessionsOptions;
+  readonly #owner: SessionsOwner;
+  readonly #byAddress = new Map<string, Session>();
+  readonly #byIndex = new Map<number, { session: Session; keys: TransportKeys }>();
+  readonly #attempts = new Map<string, PendingAttempt>();
+  readonly #seenEphemerals = new Set<string>();
+  readonly #budget = new HandshakeBudget();
+  #wakeAt = Infinity;
+
+  constructor(options: SessionsOptions) {
+    this.#options = options;
+    this.#owner = options.owner;
+  }
+
+  /** When `timeout` wants to be called, or Infinity. */
+  get wakeAt(): number {
+    return this.#wakeAt;
+  }
+
+  get size(): number {
+    return this.#byAddress.size;
+  }
+
+  find(address: Uint8Array): Session | undefined {
+    return this.#byAddress.get(toHex(address));
+  }
+
+  /** A session whose keys come from elsewhere: the registration of a direct link. */
+  adopt(address: Uint8Array, keys: TransportKeys): void {
+    const session = this.#sessionAt(address);
+    session.install(keys);
+    this.#index(session, keys);
+  }
+
+  /** Starts a handshake with the peer at `address`, or joins the one under way. */
+  dial(address: Uint8Array, now: number): Attempt {
+    return this.#attempts.get(toHex(address)) ?? this.#initiate(address, undefined, now, now);
+  }
+
+  /** Renews the keys of a session, unless that is under way. */
+  renew(session: Session, now: number): void {
+    if (!this.#attempts.has(toHex(session.address))) this.#initiate(session.address, session, now, now);
+  }
+
+  /** Handles one sealed body. `source` is the address that the router stamped. Never throws: the network is hostile. */
+  receive(source: Uint8Array, bytes: Uint8Array, now: number): void {
+    let body;
+    try {
+      body = decodeSealedBody(bytes);
+    } catch (error) {
+      this.#refuse(source, asError(error));
+      return;
+    }
+    if (body.type === 'transport') this.#transport(source, body.receiverIndex, bytes, now);
+    else if (body.type === 'initiation') this.#initiation(source, body.senderIndex, body.noise, now);
+    else this.#response(source, body.senderIndex, body.receiverIndex, body.noise, now);
+  }
+
+  /** The router could not deliver something to `address`, or the peer there is gone. */
+  notice(address: Uint8Array, reason: NoticeReason): void {
+    const error = noticeError(reason);
+    const attempt = this.#attempts.get(toHex(address));
+    // A full queue passes: the handshake is tried again by itself.
+    if (attempt && reason !== Reason.QUEUE_FULL) this.#failAttempt(attempt, error);
+    const session = this.find(address);
+    if (session) this.fail(session, error);
+  }
+
+  /** Ends a session and wipes its keys. */
+  fail(session: Session, error: SecureWebSocketError): void {
+    if (this.#byAddress.get(toHex(session.address)) !== session) return;
+    this.#forget(session);
+    this.#owner.failed(session, error);
+  }
+
+  /** Ends a session that nothing uses any more, silently. */
+  drop(session: Session): void {
+    if (this.#byAddress.get(toHex(session.address)) === session) this.#forget(session);
+  }
+
+  timeout(now: number): void {
+    if (now < this.#wakeAt) return;
+    for (const attempt of [...this.#attempts.values()]) {
+      if (now >= attempt.startedAt + REKEY_ATTEMPT_TIME) {
+        const message = `The peer did not answer a handshake within ${String(REKEY_ATTEMPT_TIME / 1000)} s.`;
+        this.#failAttempt(attempt, new SecureWebSocketError('SESSION_TIMEOUT', message));
+      } else if (now >= attempt.sentAt + REKEY_TIMEOUT) {
+        this.#abandon(attempt);
+        this.#initiate(attempt.address, attempt.session, attempt.startedAt, now, attempt);
+      }
+    }
+    for (const session of [...this.#byAddress.values()]) {
+      session.expire(now, now - UNCONFIRMED_HANDSHAKE_TIME);
+      // A handshake that was never confirmed, or a session that nothing uses, leaves nothing behind.
+      if (session.keys().length === 0 && !this.#owner.uses(session)) this.#forget(session);
+    }
+    this.#scheduleAgain(now);
+  }
+
+  /** Wipes every key. Nothing is reported. */
+  wipe(): void {
+    for (const attempt of this.#attempts.values()) attempt.state.wipe();
+    this.#attempts.clear();
+    for (const session of [...this.#byAddress.values()]) this.#forget(session);
+  }
+
+  #sessionAt(address: Uint8Array): Session {
+    const key = toHex(address);
+    let session = this.#byAddress.get(key);
+    if (!session) {
+      session = new Session(address.slice(), keys => this.#byIndex.delete(keys.localIndex));
+      this.#byAddress.set(key, session);
+    }
+    return session;
+  }
+
+  #forget(session: Session): void {
+    const key = toHex(session.address);
+    const attempt = this.#attempts.get(key);
+    if (attempt?.session === session) this.#abandon(attempt);
+    session.wipe();
+    this.#byAddress.delete(key);
+  }
+
+  #index(session: Session, keys: TransportKeys): void {
+    this.#byIndex.set(keys.localIndex, { session, keys });
+    this.#wake(keys.createdAt + UNCONFIRMED_HANDSHAKE_TIME);
+  }
+
+  #initiate(
+    address: Uint8Array,
+    session: Session | undefined,
+    startedAt: number,
+    now: number,
+    again?: PendingAttempt,
+  ): PendingAttempt {
+    const { crypto, keyPair } = this.#options;
+    const rs = address.slice(0, PUBLIC_KEY_LENGTH);
+    const state = new HandshakeState({
+      crypto,
+      pattern: 'IK',
+      initiator: true,
+      prologue: sessionPrologue(keyPair.publicKey, rs),
+      s: keyPair,
+      rs,
+    });
+    const payload = encodeInitiationPayload(this.#options.wallClock(), crypto.randomBytes(16));
+    const noise = state.writeMessage(payload);
+    // A relay that hands our own initiation back to us is refused as a replay.
+    this.#remember(noise);
+    const localIndex = this.#unusedIndex();
+    const attempt: PendingAttempt = again ?? { address: address.slice(), session, startedAt, localIndex, state, sentAt: now };
+    attempt.localIndex = localIndex;
+    attempt.state = state;
+    attempt.sentAt = now;
+    this.#attempts.set(toHex(address), attempt);
+    this.#wake(now + REKEY_TIMEOUT);
+    this.#owner.send(address, encodeInitiation(localIndex, noise));
+    return attempt;
+  }
+
+  #initiation(source: Uint8Array, senderIndex: number, noise: Uint8Array, now: number): void {
+    const known = this.find(source);
+    if (!known && !this.#owner.acceptsStrangers()) {
+      this.#owner.refused(new SecureWebSocketError('SESSION_FAILED', 'A stranger started a handshake while nobody listens.'));
+      return;
+    }
+    if (this.#seenEphemerals.has(toHex(noise.subarray(0, 32)))) {
+      this.#owner.refused(new SecureWebSocketError('REPLAYED', 'A handshake initiation was replayed.'));
+      return;
+    }
+    const full = this.#unconfirmed() >= MAX_UNCONFIRMED_HANDSHAKES || (!known && this.#byAddress.size >= MAX_SESSIONS);
+    if (full || !this.#budget.take(source, now)) {
+      this.#owner.refused(new SecureWebSocketError('SESSION_FAILED', 'Too many handshakes; one was left unanswered.'));
+      return;
+    }
+    this.#remember(noise);
+    const pending = this.#attempts.get(toHex(source));
+    if (pending && staysInitiator(this.#options.address, source)) return;
+    try {
+      this.#answer(source, senderIndex, noise, now);
+    } catch (error) {
+      this.#owner.refused(asError(error));
+      return;
+    }
+    // Crossed initiations to each other's exact address: ours is dropped, as theirs is answered. The renewal ends with theirs.
+    if (pending?.session) this.#abandon(pending);
+  }
+
+  /** @throws SecureWebSocketError for anything but an authentic initiation of the peer that the router names */
+  #answer(source: Uint8Array, senderIndex: number, noise: Uint8Array, now: number): void {
+    const { crypto, keyPair } = this.#options;
+    const peerKey = source.slice(0, PUBLIC_KEY_LENGTH);
+    checkPublicKey(peerKey);
+    const state = new HandshakeState({
+      crypto,
+      pattern: 'IK',
+      initiator: false,
+      prologue: sessionPrologue(peerKey, keyPair.publicKey),
+      s: keyPair,
+    });
+    const payload = state.readMessage(noise);
+    if (payload.length > MAX_HANDSHAKE_PAYLOAD) {
+      throw new SecureWebSocketError('NOISE_MESSAGE_MALFORMED', 'A handshake payload is too large.');
+    }
+    decodeInitiationPayload(payload);
+    if (state.rs === undefined || !crypto.equal(state.rs, peerKey)) {
+      throw new SecureWebSocketError(
+        'SOURCE_MISMATCH',
+        'The relay names another source for a handshake than the key that made it.',
+      );
+    }
+    const session = this.#sessionAt(source);
+    const localIndex = this.#unusedIndex();
+    const response = state.writeMessage(encodeResponsePayload());
+    const keys = new TransportKeys({
+      localIndex,
+      remoteIndex: senderIndex,
+      ...cipherStates(state),
+      initiator: false,
+      handshakeHash: state.handshakeHash,
+      createdAt: now,
+    });
+    state.wipe();
+    if (!session.offer(keys)) {
+      keys.wipe();
+      throw new SecureWebSocketError('SESSION_FAILED', 'A peer left too many handshakes unconfirmed.');
+    }
+    this.#index(session, keys);
+    this.#owner.send(source, encodeResponse(localIndex, senderIndex, response));
+  }
+
+  #response(source: Uint8Array, senderIndex: number, receiverIndex: number, noise: Uint8Array, now: number): void {
+    const attempt = [...this.#attempts.values()].find(pending => pending.localIndex === receiverIndex);
+    if (!attempt) {
+      this.#owner.refused(new SecureWebSocketError('REPLAYED', 'An answer came to no handshake that is under way.'));
+      return;
+    }
+    if (!isFrom(attempt.address, source)) {
+      const message = 'The relay names another source for an answer than the peer that was asked.';
+      this.#failAttempt(attempt, new SecureWebSocketError('SOURCE_MISMATCH', message));
+      return;
+    }
+    try {
+      attempt.state.readMessage(noise);
+    } catch (error) {
+      this.#failAttempt(attempt, asError(error));
+      return;
+    }
+    this.#attempts.delete(toHex(attempt.address));
+    const session = attempt.session ?? this.#sessionAt(source);
+    const keys = new TransportKeys({
+      localIndex: receiverIndex,
+      remoteIndex: senderIndex,
+      ...cipherStates(attempt.state),
+      initiator: true,
+      handshakeHash: attempt.state.handshakeHash,
+      createdAt: now,
+    });
+    attempt.state.wipe();
+    session.install(keys);
+    this.#index(session, keys);
+    this.#owner.established(attempt, session);
+  }
+
+  #transport(source: Uint8Array, receiverIndex: number, body: Uint8Array, now: number): void {
+    const entry = this.#byIndex.get(receiverIndex);
+    if (!entry) {
+      const known = this.find(source);
+      // Keys that were retired lately may still have messages on their way; anything else was tampered with.
+      if (known?.wasRetired(receiverIndex) === false && known.current) {
+        this.fail(known, new SecureWebSocketError('DECRYPT_FAILED', 'A message came under keys that were never agreed.'));
+      }
+      return;
+    }
+    const { session, keys } = entry;
+    const fromItsPeer = compareBytes(session.address, source) === 0;
+    let opened;
+    try {
+      opened = session.open(keys, body, now);
+    } catch (error) {
+      // Whoever guesses an index must not be able to end another's session.
+      if (fromItsPeer) this.fail(session, asError(error));
+      else this.#owner.refused(asError(error));
+      return;
+    }
+    if (!fromItsPeer) {
+      if (opened === undefined) return;
+      const message = 'The relay names another source for a message than the peer that sealed it.';
+      this.fail(session, new SecureWebSocketError('SOURCE_MISMATCH', message));
+      return;
+    }
+    if (opened === undefined) {
+      this.#owner.refused(new SecureWebSocketError('REPLAYED', 'A message was repeated, overtaken or too old.'));
+      return;
+    }
+    if (opened.confirmed) this.#owner.confirmed(session);
+    if (opened.plaintext.length > 0) this.#owner.plaintext(session, keys, opened.plaintext, now);
+  }
+
+  /** Nonsense in the name of a peer ends the session with it, and nothing else. */
+  #refuse(source: Uint8Array, error: SecureWebSocketError): void {
+    const session = this.find(source);
+    if (session?.current) this.fail(session, error);
+    else this.#owner.refused(error);
+  }
+
+  #failAttempt(attempt: PendingAttempt, error: SecureWebSocketError): void {
+    this.#abandon(attempt);
+    if (attempt.session) this.fail(attempt.session, error);
+    else this.#owner.attemptFailed(attempt, error);
+  }
+
+  #abandon(attempt: PendingAttempt): void {
+    attempt.state.wipe();
+    this.#attempts.delete(toHex(attempt.address));
+  }
+
+  #remember(noise: Uint8Array): void {
+    this.#seenEphemerals.add(toHex(noise.subarray(0, 32)));
+    if (this.#seenEphemerals.size > MAX_SEEN_EPHEMERALS) {
+      const [oldest] = this.#seenEphemerals;
+      if (oldest !== undefined) this.#seenEphemerals.delete(oldest);
+    }
+  }
+
+  #unconfirmed(): number {
+    let count = 0;
+    for (const session of this.#byAddress.values()) count += session.unconfirmed;
+    return count;
+  }
+
+  /** Random, so that nobody but the relay on the path can name it; 0 is the link's own session. */
+  #unusedIndex(): number {
+    for (;;) {
+      const bytes = this.#options.crypto.randomBytes(4);
+      const index = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
+      if (index !== 0 && !this.#byIndex.has(index)) return index;
+    }
+  }
+
+  #wake(at: number): void {
+    this.#wakeAt = Math.min(this.#wakeAt, at);
+  }
+
+  #scheduleAgain(now: number): void {
+    this.#wakeAt = Infinity;
+    for (const attempt of this.#attempts.values()) {
+      this.#wake(Math.min(attempt.sentAt + REKEY_TIMEOUT, attempt.startedAt + REKEY_ATTEMPT_TIME));
+    }
+    for (const session of this.#byAddress.values()) {
+      for (const keys of session.keys()) {
+        const confirmBy = keys.createdAt + UNCONFIRMED_HANDSHAKE_TIME;
+        this.#wake(confirmBy > now ? confirmBy : keys.createdAt + REJECT_AFTER_TIME);
+      }
+    }
+  }
+}
+
+/** IK is interactive: both directions have keys. */
+function cipherStates(state: HandshakeState): { send: CipherState; receive: CipherState } {
+  const { send, receive } = state.split();
+  if (!send || !receive) throw new SecureWebSocketError('NOISE_STATE', 'A handshake ended without keys for both directions.');
+  return { send, receive };
+}
+
+/** Whether `source` may answer a handshake dialled to `dialled`: the same key, and the same connection unless any would do. */
+function isFrom(dialled: Uint8Array, source: Uint8Array): boolean {
+  const dialledId = connectionIdOf(dialled);
+  if (dialledId !== 0 && dialledId !== connectionIdOf(source)) return false;
+  return compareBytes(dialled.subarray(0, PUBLIC_KEY_LENGTH), source.subarray(0, PUBLIC_KEY_LENGTH)) === 0;
+}
+
+function asError(error: unknown): SecureWebSocketError {
+  if (error instanceof SecureWebSocketError) return error;
+  return new SecureWebSocketError('SESSION_FAILED', 'A message from the peer could not be handled.', { cause: error });
+}
+
+function noticeError(reason: NoticeReason): SecureWebSocketError {
+  switch (reason) {
+    case Reason.NOT_HERE:
+      return new SecureWebSocketError('PEER_NOT_HERE', 'Nobody listens at this address on the relay.');
+    case Reason.QUEUE_FULL:
+      return new SecureWebSocketError('PEER_QUEUE_FULL', 'The relay dropped a message: the queue to the peer is full.');
+    case Reason.REFUSED:
+      return new SecureWebSocketError('PEER_REFUSED', 'The relay does not allow messages to this address.');
+    case Reason.TOO_LARGE:
+      return new SecureWebSocketError('FRAME_TOO_LARGE', 'The relay dropped a message: it is larger than its frame limit.');
+    case Reason.PEER_GONE:
+      return new SecureWebSocketError('PEER_GONE', 'The peer is no longer connected to the relay.');
+  }
+}

@@ -1,0 +1,23 @@
+/**
+ * What a client imports, in browsers and in Node. In both, `SecureWebSocketServer` is here too: listening at a public
+ * key behind a relay needs no port. For servers with ports, and for relays, see `secure-websocket/server`.
+ */
+export { ClientSecureWebSocket } from './socket/client-secure-web-socket.js';
+export type { ClientSecureWebSocketEventMap } from './socket/client-secure-web-socket.js';
+export type { ClientSecureWebSocketOptions } from './socket/client-secure-web-socket-options.js';
+export { SecureWebSocketServer } from './socket/secure-web-socket-server.js';
+export type { SecureWebSocketServerOptions } from './socket/secure-web-socket-server.js';
+export { ServerSecureWebSocket } from './socket/server-secure-web-socket.js';
+export type { RelayedRequest } from './socket/relayed-request.js';
+
+export { Identity } from './core/identity.js';
+export { formatAddress, parseAddress } from './core/address.js';
+export { SecureWebSocketError } from './core/errors.js';
+export type { ErrorCode } from './core/errors.js';
+
+export { IndexedDbKeyStore } from './link/indexed-db-key-store.js';
+export { MemoryKeyStore } from './link/memory-key-store.js';
+export type { KeyStore } from './link/key-store.js';
+export { FirstUseTrustStore } from './link/trust.js';
+export type { ServerKey, TrustStore } from './link/trust.js';
+export type { WebSocketConstructor, WebSocketLike } from './link/raw-socket.js';

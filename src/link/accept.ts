@@ -1,0 +1,291 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { WebSocket as WsWebSocket } from 'ws';
+import { compareBytes } from '../core/bytes.js';
+import {
+  CONNECT_TIMEOUT,
+  DEFAULT_MAX_FRAME,
+  MAX_REGISTRATION_MESSAGE,
+  REGISTRATION_TIMEOUT,
+} from '../core/constants.js';
+import { Endpoint } from '../core/endpoint.js';
+import { SecureWebSocketError } from '../core/errors.js';
+import {
+  encodeNotice,
+  ENVELOPE_HEADER_LENGTH,
+  FrameType,
+  NoticeReason,
+  peerAddress,
+  PEER_ADDRESS_LENGTH,
+} from '../core/frame.js';
+import type { Identity } from '../core/identity.js';
+import type { DeviceInformation } from '../core/device-information.js';
+import { normalizeLocation } from '../core/location.js';
+import { type RegisteredClient, registrationFailure, RegistrationServer } from '../core/registration.js';
+import type { IncomingChannel } from './channel-port.js';
+import { monotonicNow, startTimer, stopTimer, wallClock } from './clock.js';
+import { Link } from './link.js';
+import { localLocations } from './local-locations.js';
+import { wrapWsSocket } from './platform/ws-socket.js';
+import type { RawSocket, RawSocketListener } from './raw-socket.js';
+
+export interface RegistrationOptions {
+  readonly identity: Identity;
+  /** Locations this server answers to (`wss://relay.example`). Default: those of the local address that was dialled. */
+  readonly addresses?: readonly string[] | undefined;
+  readonly userId?: string | undefined;
+  readonly deviceId?: string | undefined;
+  /** Milliseconds. Default: 10 s. */
+  readonly registrationTimeout?: number | undefined;
+  /** Largest frame, bytes. Default: 256 KiB. */
+  readonly maxFrame?: number | undefined;
+  /** The connection id that the client gets: asked once its key is proven. May throw a SecureWebSocketError to refuse. */
+  readonly connectionId: (publicKey: Uint8Array) => number;
+}
+
+/** One `ws` socket whose client has proven its key. Frames that arrive before `start` wait. */
+export interface RegisteredLink {
+  readonly publicKey: Uint8Array;
+  readonly connectionId: number;
+  readonly device: DeviceInformation;
+  readonly socket: RawSocket;
+  /** Starts delivery of binary frames and of `closed`. */
+  start(listener: Pick<RawSocketListener, 'binary' | 'closed' | 'drained'>): void;
+}
+
+/**
+ * Registers the client of an accepted `ws` socket: sends CHALLENGE, takes CHALLENGE_RESPONSE. Listens from the first
+ * tick. Rejects with a SecureWebSocketError when the client is refused or does not finish in time; the socket is
+ * closed then.
+ */
+export async function registerAccepted(
+  ws: WsWebSocket,
+  options: RegistrationOptions,
+  request?: IncomingMessage,
+): Promise<RegisteredLink> {
+  const { link } = await new Accepting(ws, options, request).promise;
+  return link;
+}
+
+/**
+ * Registers the client of an accepted `ws` socket for direct use, and waits for the one channel that it opens. Listens
+ * from the first tick. Rejects with a SecureWebSocketError, with the socket closed, when it does not come to that.
+ */
+export async function acceptDirect(
+  ws: WsWebSocket,
+  options: Omit<RegistrationOptions, 'connectionId'> & { readonly maxPayload?: number | undefined },
+  request?: IncomingMessage,
+): Promise<IncomingChannel> {
+  const connectionId = (): number => DIRECT_CONNECTION_ID;
+  const registration = await new Accepting(ws, { ...options, connectionId }, request).promise;
+  return openDirect(registration.link, registration.client, options);
+}
+
+/** A direct link has one client, so any number that is not 0 will do. */
+const DIRECT_CONNECTION_ID = 1;
+
+/** Waits for OPEN on a registered direct link. Here this end plays the router's part too: it stamps addresses. */
+async function openDirect(
+  registered: RegisteredLink,
+  client: RegisteredClient,
+  options: Pick<RegistrationOptions, 'identity' | 'maxFrame'> & { readonly maxPayload?: number | undefined },
+): Promise<IncomingChannel> {
+  const { identity, maxFrame = DEFAULT_MAX_FRAME, maxPayload } = options;
+  const own = peerAddress(identity.publicKeyBytes, 0);
+  const theirs = peerAddress(registered.publicKey, registered.connectionId);
+  const endpoint = new Endpoint({
+    crypto: identity.crypto,
+    keyPair: identity.keyPair,
+    connectionId: 0,
+    maxFrame,
+    maxPayload,
+    wallClock,
+  });
+  endpoint.acceptDirect();
+  endpoint.adopt(theirs, client.keys);
+  return new Promise((resolve, reject) => {
+    let opened = false;
+    const link = new Link({
+      endpoint,
+      socket: registered.socket,
+      publicKey: identity.publicKey,
+      serverPublicKey: identity.publicKey,
+      stamp: frame => {
+        frame.set(own, 1);
+      },
+      onIncoming: incoming => {
+        if (opened) {
+          incoming.refuse(409, 'a direct link carries one channel');
+          return;
+        }
+        opened = true;
+        stopTimer(deadline);
+        resolve(incoming);
+      },
+      onIdle: () => {
+        link.close(new SecureWebSocketError('ABORTED', 'The socket was closed.'));
+      },
+      onClosed: error => {
+        stopTimer(deadline);
+        reject(error);
+      },
+    });
+    const deadline = startTimer(CONNECT_TIMEOUT, () => {
+      link.close(new SecureWebSocketError('REGISTRATION_TIMEOUT', 'The client opened no channel in time.'), 1008);
+    });
+    registered.start({
+      binary: frame => {
+        if (frame[0] === FrameType.ENVELOPE && frame.length > ENVELOPE_HEADER_LENGTH) {
+          const address = frame.subarray(1, 1 + PEER_ADDRESS_LENGTH);
+          if (compareBytes(address, own) !== 0) {
+            registered.socket.send(encodeNotice(NoticeReason.NOT_HERE, address));
+            return;
+          }
+          address.set(theirs);
+        }
+        link.binary(frame);
+      },
+      drained: () => {
+        link.drained();
+      },
+      closed: (code, reason, detail) => {
+        link.lost(code, reason, detail);
+      },
+    });
+  });
+}
+
+/** One registration, from the first tick of a socket on. */
+class Accepting implements RawSocketListener {
+  readonly promise: Promise<{ link: RegisteredLink; client: RegisteredClient }>;
+  readonly #options: RegistrationOptions;
+  readonly #registration: RegistrationServer;
+  readonly #socket: RawSocket;
+  readonly #deadline;
+  readonly #network: Socket | undefined;
+  #received = 0;
+  #resolve!: (registered: { link: RegisteredLink; client: RegisteredClient }) => void;
+  #reject!: (error: SecureWebSocketError) => void;
+  #state: 'response' | 'registered' | 'failed' = 'response';
+  #early: ((listener: Pick<RawSocketListener, 'binary' | 'closed'>) => void)[] = [];
+  #listener: Pick<RawSocketListener, 'binary' | 'closed' | 'drained'> | undefined;
+
+  constructor(ws: WsWebSocket, options: RegistrationOptions, request: IncomingMessage | undefined) {
+    this.#options = options;
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    const { identity, userId, deviceId, maxFrame = DEFAULT_MAX_FRAME } = options;
+    const addresses = options.addresses?.map(normalizeLocation) ?? localLocations(request);
+    this.#registration = new RegistrationServer(
+      { identity, userId, deviceId, now: wallClock() },
+      { addresses, maxFrame },
+    );
+    const timeout = options.registrationTimeout ?? REGISTRATION_TIMEOUT;
+    this.#deadline = startTimer(timeout, () => {
+      const message = `The client did not register within ${String(timeout / 1000)} s.`;
+      this.#fail(new SecureWebSocketError('REGISTRATION_TIMEOUT', message));
+    });
+    this.#socket = wrapWsSocket(ws, this);
+    // `ws` would gather a message up to its own limit before we see any of it: count what arrives beneath it.
+    this.#network = request?.socket;
+    this.#network?.on('data', this.#count);
+    this.#socket.send(this.#registration.challenge());
+  }
+
+  text(data: string): void {
+    if (this.#state !== 'response') {
+      // Also what a registered client must not do: only binary frames follow.
+      this.#socket.close(1002, 'text after registration');
+      return;
+    }
+    try {
+      const client = this.#registration.receive(data, wallClock(), monotonicNow());
+      const connectionId = this.#options.connectionId(client.publicKey);
+      this.#socket.send(this.#registration.success(connectionId));
+      this.#state = 'registered';
+      this.#stopWatching();
+      this.#resolve({ link: this.#link(client, connectionId), client });
+    } catch (error) {
+      this.#fail(asError(error));
+    }
+  }
+
+  binary(data: Uint8Array): void {
+    if (this.#listener) {
+      this.#listener.binary(data);
+    } else if (this.#state === 'registered') {
+      this.#early.push(listener => {
+        listener.binary(data);
+      });
+    } else {
+      this.#fail(new SecureWebSocketError('REGISTRATION_MALFORMED', 'The client sent binary data before it was registered.'));
+    }
+  }
+
+  drained(): void {
+    this.#listener?.drained?.();
+  }
+
+  closed(code: number, reason: string, detail?: string): void {
+    if (this.#listener) {
+      this.#listener.closed(code, reason, detail);
+    } else if (this.#state === 'registered') {
+      this.#early.push(listener => {
+        listener.closed(code, reason, detail);
+      });
+    } else {
+      this.#fail(new SecureWebSocketError('LINK_LOST', `The client went away before it was registered (${String(code)}).`));
+    }
+  }
+
+  #link(client: RegisteredClient, connectionId: number): RegisteredLink {
+    return {
+      publicKey: client.publicKey,
+      connectionId,
+      device: client.device,
+      socket: this.#socket,
+      start: listener => {
+        this.#listener = listener;
+        const early = this.#early;
+        this.#early = [];
+        for (const deliver of early) deliver(listener);
+      },
+    };
+  }
+
+  readonly #count = (chunk: Uint8Array): void => {
+    this.#received += chunk.length;
+    if (this.#received <= MAX_REGISTRATION_MESSAGE) return;
+    const limit = String(MAX_REGISTRATION_MESSAGE);
+    this.#fail(new SecureWebSocketError('REGISTRATION_MALFORMED', `The client sent more than ${limit} bytes before it was registered.`));
+  };
+
+  #fail(error: SecureWebSocketError): void {
+    if (this.#state !== 'response') return;
+    this.#state = 'failed';
+    this.#stopWatching();
+    this.#registration.wipe();
+    this.#socket.send(registrationFailure(error));
+    this.#socket.close(1008, error.code);
+    // Whoever does not answer the closing handshake is not waited for.
+    startTimer(FAREWELL, () => {
+      this.#socket.terminate();
+    });
+    this.#reject(error);
+  }
+
+  #stopWatching(): void {
+    stopTimer(this.#deadline);
+    this.#network?.off('data', this.#count);
+  }
+}
+
+/** How long a refused client may take to read why, milliseconds. */
+const FAREWELL = 1_000;
+
+function asError(error: unknown): SecureWebSocketError {
+  if (error instanceof SecureWebSocketError) return error;
+  return new SecureWebSocketError('REGISTRATION_MALFORMED', 'The registration failed.', { cause: error });
+}

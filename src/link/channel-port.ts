@@ -1,0 +1,85 @@
+import type { SecureWebSocketError } from '../core/errors.js';
+
+/** How a channel ended. */
+export interface ChannelEnd {
+  /** RFC 6455 section 7.4 status code: what the peer's CLOSE carried, 1005 when it carried none, 1006 without one. */
+  readonly code: number;
+  readonly reason: string;
+  /** True only when a sealed CLOSE was received and ours was sent. */
+  readonly wasClean: boolean;
+  /** Why, when the channel failed. */
+  readonly error?: SecureWebSocketError;
+}
+
+/** What both sides know of a channel once it is open. Keys are hex addresses. */
+export interface ChannelInformation {
+  /** Our own public key. */
+  readonly publicKey: string;
+  /** The authenticated public key at the other end. */
+  readonly peerPublicKey: string;
+  /** The public key of the server or relay that the link is registered with. */
+  readonly serverPublicKey: string;
+  /** Noise handshake hash of the session in which the channel was opened, 64 bytes: for channel binding. */
+  readonly handshakeHash: Uint8Array;
+  /** The subprotocol agreed inside the encryption, or ''. */
+  readonly protocol: string;
+}
+
+/**
+ * What a channel tells its owner. Never called from inside a call that the owner makes on the port: the owner
+ * may call any method of the port from inside any of these.
+ */
+export interface ChannelListener {
+  /** The identity and the server's key become known (dialled channels, before `opened`). */
+  registered?(known: { publicKey: string; serverPublicKey: string }): void;
+  /** The peer accepted the channel (dialled channels). */
+  opened?(information: ChannelInformation): void;
+  /** A whole message. `data` belongs to the receiver. Text is not yet checked to be UTF-8. */
+  message(data: Uint8Array, isText: boolean): void;
+  ping?(data: Uint8Array): void;
+  pong?(data: Uint8Array): void;
+  /** The peer sent CLOSE, or we called `close`: the closing handshake is under way. */
+  closing?(): void;
+  /** So many bytes of message payload were handed to the network. Same total as was given to `send`. */
+  sent?(bytes: number): void;
+  /** Called exactly once, and nothing after it. */
+  closed(end: ChannelEnd): void;
+}
+
+/** The owner's handle of one channel. Every method is safe to call in every state. */
+export interface ChannelPort {
+  /** Bytes of message payload accepted by `send` and not yet handed to the network. */
+  readonly bufferedAmount: number;
+  /** Queues one message; `data` must not change afterwards. Ignored unless the channel is open. */
+  send(data: Uint8Array, isText: boolean): void;
+  /** At most 125 bytes (RFC 6455 section 5.5). */
+  ping(data: Uint8Array): void;
+  pong(data: Uint8Array): void;
+  /**
+   * Starts the closing handshake after what was queued. Before the channel is open it fails it instead (`closed` with 1006).
+   * `reason` at most 123 bytes of UTF-8.
+   */
+  close(code?: number, reason?: string): void;
+  /** Ends the channel at once, without a closing handshake: `closed` with 1006, later. */
+  terminate(error?: SecureWebSocketError): void;
+  /** No further `message` until `resume`; the peer is slowed down. */
+  pause(): void;
+  resume(): void;
+}
+
+/** A channel that a peer wants to open. Exactly one of `accept` and `refuse` must be called, within the deadline. */
+export interface IncomingChannel {
+  readonly publicKey: string;
+  readonly peerPublicKey: string;
+  readonly serverPublicKey: string;
+  readonly handshakeHash: Uint8Array;
+  /** Path with query, as the peer dialled it: '/chat?x=1'. */
+  readonly target: string;
+  /** Subprotocols in the order of preference of the peer. */
+  readonly protocols: readonly string[];
+  /** `Origin` as the peer states it (a page's origin), or undefined. A claim of the peer, not a proof. */
+  readonly origin: string | undefined;
+  accept(protocol: string, listener: ChannelListener): ChannelPort;
+  /** `status` is an HTTP status code, as a WebSocket server would answer with. */
+  refuse(status: number, reason: string): void;
+}

@@ -1,0 +1,177 @@
+import { SecureWebSocketError } from '../core/errors.js';
+import { Endpoint } from '../core/endpoint.js';
+import type { Identity } from '../core/identity.js';
+import { toHex } from '../core/bytes.js';
+import { wallClock } from './clock.js';
+import type { IncomingChannel } from './channel-port.js';
+import type { DialOptions } from './dial.js';
+import { Link } from './link.js';
+import { type DialledSocket, registerDialled } from './register-dialled.js';
+import { checkServerKey } from './trust.js';
+
+/** What somebody who holds a shared link is told. */
+export interface LinkUser {
+  /** A channel that a peer wants to open. At most one user of a link takes these: the latest. */
+  incoming?(channel: IncomingChannel): void;
+  closed?(error: SecureWebSocketError): void;
+}
+
+/** One link to a relay that is shared by everybody who asks for the same identity and relay. */
+class SharedLink {
+  readonly users = new Set<LinkUser>();
+  readonly ready: Promise<Link>;
+  readonly abort: (error: SecureWebSocketError) => void;
+
+  constructor(
+    readonly key: string,
+    url: string,
+    location: string,
+    identity: Identity,
+    options: DialOptions,
+  ) {
+    const { registered, abort } = register(url, location, identity, options);
+    this.abort = abort;
+    this.ready = registered.then(socket => this.#adopt(socket, identity, options));
+    this.ready.catch(() => {
+      forget(this);
+    });
+  }
+
+  #adopt(dialled: DialledSocket, identity: Identity, options: DialOptions): Link {
+    dialled.keys.wipe();
+    return startLink(dialled, identity, options, {
+      onIncoming: incoming => {
+        const takers = [...this.users].filter(user => user.incoming);
+        const taker = takers[takers.length - 1];
+        if (taker?.incoming) taker.incoming(incoming);
+        else incoming.refuse(404, 'nobody listens');
+      },
+      onClosed: error => {
+        forget(this);
+        for (const user of [...this.users]) user.closed?.(error);
+      },
+    });
+  }
+}
+
+const shared = new Map<string, SharedLink>();
+const classNumbers = new WeakMap<object, number>();
+let lastClassNumber = 0;
+
+function forget(link: SharedLink): void {
+  if (shared.get(link.key) === link) shared.delete(link.key);
+}
+
+/** A link that was asked for. `release` must be called once; the last to do so closes the link. */
+export interface LinkLease {
+  readonly ready: Promise<Link>;
+  release(): void;
+}
+
+/** The link of `identity` to the relay at `url`: the one that exists, or a new one. */
+export function leaseLink(
+  url: string,
+  location: string,
+  identity: Identity,
+  options: DialOptions,
+  user: LinkUser,
+): LinkLease {
+  const key = JSON.stringify([
+    url,
+    identity.publicKey,
+    options.userId,
+    options.deviceId,
+    options.maxPayload,
+    ...[options.WebSocket, options.headers, options.tls].map(numberOf),
+  ]);
+  let link = shared.get(key);
+  if (!link) shared.set(key, (link = new SharedLink(key, url, location, identity, options)));
+  const mine = link;
+  mine.users.add(user);
+  // Each user has an opinion of its own about the server's key.
+  const ready = mine.ready.then(async existing => {
+    await checkServerKey(options, location, existing.serverPublicKey);
+    return existing;
+  });
+  return {
+    ready,
+    release: () => {
+      if (!mine.users.delete(user) || mine.users.size > 0) return;
+      forget(mine);
+      const error = new SecureWebSocketError('ABORTED', 'Nobody uses this connection any more.');
+      mine.abort(error);
+      mine.ready.then(
+        existing => {
+          existing.close(error);
+        },
+        () => undefined,
+      );
+    },
+  };
+}
+
+/** Dials and registers, with the server's key checked as `options` say. */
+export function register(
+  url: string,
+  location: string,
+  identity: Identity,
+  options: DialOptions,
+): ReturnType<typeof registerDialled> {
+  const { userId, deviceId, WebSocket, headers, tls } = options;
+  return registerDialled({
+    url,
+    location,
+    identity,
+    userId,
+    deviceId,
+    WebSocket,
+    headers,
+    tls,
+    checkServerKey: publicKey => checkServerKey(options, location, publicKey),
+  });
+}
+
+/** Puts an endpoint on a socket that has just been registered. */
+export function startLink(
+  dialled: DialledSocket,
+  identity: Identity,
+  options: DialOptions,
+  hooks: Pick<ConstructorParameters<typeof Link>[0], 'onIncoming' | 'onClosed' | 'onIdle'>,
+  prepare?: (endpoint: Endpoint) => void,
+): Link {
+  const endpoint = new Endpoint({
+    crypto: identity.crypto,
+    keyPair: identity.keyPair,
+    connectionId: dialled.connectionId,
+    maxFrame: dialled.maxFrame,
+    maxPayload: options.maxPayload,
+    wallClock,
+  });
+  prepare?.(endpoint);
+  const link = new Link({
+    endpoint,
+    socket: dialled.socket,
+    publicKey: identity.publicKey,
+    serverPublicKey: toHex(dialled.serverKey),
+    ...hooks,
+  });
+  dialled.start({
+    binary: data => {
+      link.binary(data);
+    },
+    drained: () => {
+      link.drained();
+    },
+    closed: (code, reason, detail) => {
+      link.lost(code, reason, detail);
+    },
+  });
+  return link;
+}
+
+function numberOf(value: object | undefined): number {
+  if (value === undefined) return 0;
+  let number = classNumbers.get(value);
+  if (number === undefined) classNumbers.set(value, (number = ++lastClassNumber));
+  return number;
+}

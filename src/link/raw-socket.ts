@@ -1,0 +1,41 @@
+/** What one real WebSocket tells its owner. */
+export interface RawSocketListener {
+  open?(): void;
+  text(data: string): void;
+  /** `data` belongs to the receiver, which may write into it. */
+  binary(data: Uint8Array): void;
+  /** Something that was waiting in the socket has left it. Only where the runtime can tell. */
+  drained?(): void;
+  /** Called exactly once, also when the socket never opened. `detail` says why, where the runtime tells. */
+  closed(code: number, reason: string, detail?: string): void;
+}
+
+/** One real WebSocket, of a browser or of `ws`, behind one face. */
+export interface RawSocket {
+  send(data: string | Uint8Array): void;
+  /** Bytes given to `send` and not yet in the kernel's hands. */
+  readonly bufferedAmount: number;
+  /** True where `drained` is called; elsewhere `bufferedAmount` has to be looked at from time to time. */
+  readonly tellsDrained: boolean;
+  close(code?: number, reason?: string): void;
+  /** Gone now: without a closing handshake where the runtime can, and `closed` is called in a later task. */
+  terminate(): void;
+  /** Stops and starts reading from the network, where the runtime can. */
+  pause(): void;
+  resume(): void;
+}
+
+/** The part of a WHATWG WebSocket class that a link needs. */
+export interface WebSocketConstructor {
+  new (url: string, protocols?: string | string[]): WebSocketLike;
+}
+
+/** The part of a WHATWG WebSocket (or of a `ws` WebSocket) that a link needs. */
+export interface WebSocketLike {
+  binaryType: string;
+  readonly bufferedAmount: number;
+  readonly readyState: number;
+  send(data: string | Uint8Array): void;
+  close(code?: number, reason?: string): void;
+  addEventListener(type: string, listener: (event: never) => void): void;
+}

@@ -1,0 +1,22 @@
+/** What a Node service or relay imports. */
+export { SecureWebSocketServer } from './socket/node-secure-web-socket-server.js';
+export type { SecureWebSocketServerOptions, ServerRequest } from './socket/node-secure-web-socket-server.js';
+export { ServerSecureWebSocket } from './socket/node-server-secure-web-socket.js';
+export type { AcceptOptions } from './socket/node-server-secure-web-socket.js';
+export type { RelayedRequest } from './socket/relayed-request.js';
+
+export { Relay } from './relay/relay.js';
+export type { RelayOptions } from './relay/relay.js';
+export { Router } from './relay/router.js';
+export type { RouterOptions } from './relay/router.js';
+export type { RouterConnection } from './relay/router-connection.js';
+
+export { Identity } from './core/identity.js';
+export { formatAddress, parseAddress } from './core/address.js';
+export { SecureWebSocketError } from './core/errors.js';
+export type { ErrorCode } from './core/errors.js';
+export { FileKeyStore } from './link/file-key-store.js';
+export { MemoryKeyStore } from './link/memory-key-store.js';
+export type { KeyStore } from './link/key-store.js';
+export { FirstUseTrustStore } from './link/trust.js';
+export type { ServerKey, TrustStore } from './link/trust.js';

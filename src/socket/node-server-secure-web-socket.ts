@@ -1,0 +1,142 @@
+import type { IncomingMessage } from 'node:http';
+import type { WebSocket as WsWebSocket } from 'ws';
+import { SecureWebSocketError } from '../core/errors.js';
+import type { Identity } from '../core/identity.js';
+import { acceptDirect, type RegistrationOptions } from '../link/accept.js';
+import type { IncomingChannel } from '../link/channel-port.js';
+import { resolveIdentity } from '../link/identities.js';
+import type { KeyStore } from '../link/key-store.js';
+import { selectProtocol, type HandleProtocols } from './server-options.js';
+import { ServerSecureWebSocket as NeutralServerSecureWebSocket } from './server-secure-web-socket.js';
+
+const OPEN = 1;
+
+/** How a connection of `ws` is registered. */
+export interface ChannelAcceptOptions extends Partial<
+  Pick<RegistrationOptions, 'addresses' | 'userId' | 'deviceId' | 'registrationTimeout' | 'maxFrame'>
+> {
+  /** Who this end is. Default: the identity in `keyStore`. */
+  readonly identity?: Identity | Promise<Identity> | undefined;
+  /** Where the identity is kept. Default: a file of this user. */
+  readonly keyStore?: KeyStore | undefined;
+  /** Largest message, bytes. Default: 100 MiB. */
+  readonly maxPayload?: number | undefined;
+}
+
+/** Options of {@link ServerSecureWebSocket.accept}. */
+export interface AcceptOptions extends ChannelAcceptOptions {
+  /** Chooses one of the subprotocols that the client offers, or false for none. Default: the first. */
+  readonly handleProtocols?: HandleProtocols<IncomingMessage | undefined> | undefined;
+  /** Answer pings. Default: true. */
+  readonly autoPong?: boolean | undefined;
+}
+
+/**
+ * The server's end of one encrypted channel, with the face of a WebSocket of `ws`; in Node it can also be put around
+ * one WebSocket of `ws`.
+ */
+export class ServerSecureWebSocket extends NeutralServerSecureWebSocket {
+  /**
+   * Puts the encryption around one WebSocket that a server of `ws` has accepted: registers its client, and waits for
+   * the channel that it opens. To be called at once in the `connection` handler: it listens from the first tick, and a
+   * listener that is added right after `await` misses nothing.
+   *
+   * From then on `ws.send` throws (`PLAINTEXT_REFUSED`): it would send plaintext into the encrypted stream.
+   *
+   * @param request The HTTP request of the upgrade, as the `connection` handler gets it.
+   * @throws SecureWebSocketError (as a rejection) when the client does not prove its key in time, or opens no channel;
+   *   the connection is closed then.
+   */
+  static async accept(
+    ws: WsWebSocket,
+    options: AcceptOptions = {},
+    request?: IncomingMessage,
+  ): Promise<ServerSecureWebSocket> {
+    const incoming = await acceptChannel(ws, options, request);
+    let protocol: string;
+    try {
+      protocol = selectProtocol(incoming.protocols, options.handleProtocols, request);
+    } catch (error) {
+      incoming.refuse(500, 'Internal Server Error');
+      throw error;
+    }
+    return new ServerSecureWebSocket(incoming, protocol, { autoPong: options.autoPong });
+  }
+}
+
+const taken = new WeakSet<WsWebSocket>();
+
+/** Registers the client of `ws`, and waits for its channel. Begins at once, whatever the identity has to wait for. */
+export async function acceptChannel(
+  ws: WsWebSocket,
+  options: ChannelAcceptOptions,
+  request: IncomingMessage | undefined,
+): Promise<IncomingChannel> {
+  if (taken.has(ws)) {
+    throw new SecureWebSocketError(
+      'INVALID_ARGUMENT',
+      'This WebSocket is taken already: accept it only once.',
+    );
+  }
+  taken.add(ws);
+  const { addresses, userId, deviceId, registrationTimeout, maxFrame, maxPayload } = options;
+  const register = (identity: Identity): Promise<IncomingChannel> =>
+    acceptDirect(
+      ws,
+      {
+        identity,
+        addresses,
+        userId,
+        deviceId,
+        registrationTimeout,
+        maxFrame,
+        maxPayload,
+      },
+      request,
+    );
+  const { identity } = options;
+  if (identity !== undefined && !('then' in identity)) {
+    const accepted = register(identity);
+    refusePlaintext(ws);
+    return accepted;
+  }
+  // Until the identity is there nothing may be lost, and nothing that happens to the socket may end the process.
+  const ignore = (): void => undefined;
+  ws.on('error', ignore);
+  ws.pause();
+  const allowPlaintext = refusePlaintext(ws);
+  let loaded: Identity;
+  try {
+    loaded = await resolveIdentity(options, 'server');
+  } catch (error) {
+    ws.terminate();
+    throw error;
+  }
+  if (ws.readyState !== OPEN) {
+    throw new SecureWebSocketError('LINK_LOST', 'The client went away before it was registered.');
+  }
+  allowPlaintext();
+  const accepted = register(loaded);
+  refusePlaintext(ws);
+  ws.off('error', ignore);
+  ws.resume();
+  return accepted;
+}
+
+/** Makes `ws.send` throw; returns what undoes it. The link keeps the method that it found when it began. */
+function refusePlaintext(ws: WsWebSocket): () => void {
+  const before = Object.getOwnPropertyDescriptor(ws, 'send');
+  Object.defineProperty(ws, 'send', {
+    configurable: true,
+    value: () => {
+      throw new SecureWebSocketError(
+        'PLAINTEXT_REFUSED',
+        'This WebSocket carries an encrypted channel: ws.send would send plaintext. Use send of the ServerSecureWebSocket.',
+      );
+    },
+  });
+  return () => {
+    if (before) Object.defineProperty(ws, 'send', before);
+    else Reflect.deleteProperty(ws, 'send');
+  };
+}

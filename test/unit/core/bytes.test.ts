@@ -1,0 +1,176 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  compareBytes,
+  concat,
+  fromBase64Url,
+  fromHex,
+  fromUtf8,
+  toBase64Url,
+  toHex,
+  utf8,
+} from '../../../src/core/bytes.js';
+import { expectCode } from '../../support/errors.js';
+
+const bytes = (): fc.Arbitrary<Uint8Array> => fc.uint8Array({ maxLength: 200 });
+
+describe('concat', () => {
+  it('puts parts in order, into a new array', () => {
+    fc.assert(
+      fc.property(fc.array(bytes()), parts => {
+        expect([...concat(...parts)]).toEqual(parts.flatMap(part => [...part]));
+      }),
+    );
+    const part = Uint8Array.of(1);
+    expect(concat(part)).not.toBe(part);
+  });
+
+  it('respects the window of a view', () => {
+    expect(concat(Uint8Array.of(1, 2, 3, 4).subarray(1, 3))).toEqual(Uint8Array.of(2, 3));
+  });
+});
+
+describe('hex', () => {
+  it('agrees with Buffer and round-trips', () => {
+    fc.assert(
+      fc.property(bytes(), value => {
+        expect(toHex(value)).toBe(Buffer.from(value).toString('hex'));
+        expect(fromHex(toHex(value))).toEqual(value);
+        expect(fromHex(toHex(value).toUpperCase())).toEqual(value);
+      }),
+    );
+  });
+
+  it.each(['0', 'abc', '0g', 'g0', '0x00', ' 00 ', '0\u0660', '٠٠', '-1', '+1', '1.'])('refuses %j', text => {
+    expectCode(() => fromHex(text), 'INVALID_ARGUMENT');
+  });
+
+  it('refuses every text with a character that is not a hex digit, and does not repeat the text', () => {
+    fc.assert(
+      fc.property(
+        bytes(),
+        fc.nat(),
+        fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }),
+        (value, at, bad) => {
+          fc.pre(!/^[0-9a-fA-F]$/.test(bad));
+          const hex = toHex(value);
+          const position = at % (hex.length + 1);
+          const text = hex.slice(0, position) + bad + hex.slice(position + 1);
+          const error = expectCode(() => fromHex(text), 'INVALID_ARGUMENT');
+          if (value.length > 4) expect(error.message).not.toContain(hex.slice(0, 8));
+        },
+      ),
+    );
+  });
+});
+
+describe('base64url', () => {
+  it('agrees with Buffer and round-trips', () => {
+    fc.assert(
+      fc.property(bytes(), value => {
+        expect(toBase64Url(value)).toBe(Buffer.from(value).toString('base64url'));
+        expect(fromBase64Url(toBase64Url(value))).toEqual(value);
+      }),
+    );
+  });
+
+  // RFC 4648 section 10
+  it.each([
+    ['', ''],
+    ['f', 'Zg'],
+    ['fo', 'Zm8'],
+    ['foo', 'Zm9v'],
+    ['foob', 'Zm9vYg'],
+    ['fooba', 'Zm9vYmE'],
+    ['foobar', 'Zm9vYmFy'],
+  ])('encodes %j as %j', (text, encoded) => {
+    expect(toBase64Url(utf8(text))).toBe(encoded);
+    expect(fromBase64Url(encoded)).toEqual(utf8(text));
+  });
+
+  it.each(['Zg==', 'Zg=', 'Zm8=', 'A', 'AAAAA', 'Zm 9v', 'Zm9v\n', '+/+/', 'Zm9v.', 'Zm9vé', '\u{1f600}'])(
+    'refuses %j',
+    text => {
+      expect(fromBase64Url(text)).toBeUndefined();
+    },
+  );
+
+  it('refuses leftover bits that are not zero', () => {
+    expect(fromBase64Url('Zg')).toEqual(utf8('f'));
+    expect(fromBase64Url('Zh')).toBeUndefined();
+    expect(fromBase64Url('Zm8')).toEqual(utf8('fo'));
+    expect(fromBase64Url('Zm9')).toBeUndefined();
+  });
+
+  it('is canonical: whatever it accepts is exactly what the encoder writes', () => {
+    const digits = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'];
+    const text = fc.oneof(
+      fc.string({ unit: fc.constantFrom(...digits), maxLength: 20 }),
+      fc.string({ unit: fc.constantFrom(...digits, '=', '+', '/', ' '), maxLength: 20 }),
+      fc.string({ maxLength: 20 }),
+    );
+    fc.assert(
+      fc.property(text, candidate => {
+        const value = fromBase64Url(candidate);
+        if (value) expect(toBase64Url(value)).toBe(candidate);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
+
+describe('UTF-8', () => {
+  it('round-trips every well-formed string', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), text => {
+        expect(fromUtf8(utf8(text))).toBe(text);
+      }),
+    );
+  });
+
+  it('agrees with Buffer, lone surrogates included', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 0xffff })), units => {
+        const text = String.fromCharCode(...units);
+        expect(utf8(text)).toEqual(Uint8Array.from(Buffer.from(text)));
+      }),
+    );
+  });
+
+  it('keeps a byte order mark', () => {
+    expect(fromUtf8(Uint8Array.of(0xef, 0xbb, 0xbf, 0x61))).toBe('\ufeffa');
+  });
+
+  it.each([
+    ['a lone continuation byte', [0x80]],
+    ['a truncated sequence', [0xe2, 0x82]],
+    ['an overlong encoding', [0xc0, 0x80]],
+    ['a surrogate', [0xed, 0xa0, 0x80]],
+    ['a number beyond U+10FFFF', [0xf4, 0x90, 0x80, 0x80]],
+    ['0xff', [0x61, 0xff]],
+  ])('refuses %s', (_, invalid) => {
+    expect(fromUtf8(Uint8Array.from(invalid))).toBeUndefined();
+  });
+
+  it('is as strict as it is after a failure', () => {
+    expect(fromUtf8(Uint8Array.of(0xe2, 0x82))).toBeUndefined();
+    expect(fromUtf8(Uint8Array.of(0xac))).toBeUndefined();
+    expect(fromUtf8(Uint8Array.of(0x61))).toBe('a');
+  });
+});
+
+describe('compareBytes', () => {
+  it('orders as Buffer.compare does', () => {
+    const short = fc.uint8Array({ maxLength: 4, max: 2 });
+    fc.assert(
+      fc.property(fc.oneof(short, bytes()), fc.oneof(short, bytes()), (a, b) => {
+        expect(Math.sign(compareBytes(a, b))).toBe(Buffer.compare(a, b));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('compares values, not signs', () => {
+    expect(compareBytes(Uint8Array.of(0x80), Uint8Array.of(0x7f))).toBeGreaterThan(0);
+  });
+});
