@@ -159,7 +159,7 @@ export function writeUint32(bytes: Uint8Array, offset: number, value: number): v
   view(bytes).setUint32(offset, value);
 }
 
-/** Unsigned 64-bit big-endian integer at `offset`. Exact up to 2^53; larger ones are rounded, and stay larger than 2^53. */
+/** Unsigned 64-bit big-endian integer at `offset`. Exact up to 2^53; larger ones are rounded, never to less than 2^53. */
 export function readUint64(bytes: Uint8Array, offset: number): number {
   const data = view(bytes);
   return data.getUint32(offset) * 0x1_0000_0000 + data.getUint32(offset + 4);

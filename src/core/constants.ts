@@ -47,8 +47,8 @@ export const REGISTRATION_TIMEOUT = 10_000;
 export const MAX_REGISTRATION_MESSAGE = 8_192;
 /** Frames may be so large, header included, unless the server says less. */
 export const DEFAULT_MAX_FRAME = 262_144;
-/** The least frame limit that a server may tell, bytes. */
-export const MIN_MAX_FRAME = 4_096;
+/** The least frame limit that a server may tell, bytes: the largest OPEN must fit. */
+export const MIN_MAX_FRAME = 32_768;
 /** The most that a client accepts as a frame limit, bytes. */
 export const MAX_MAX_FRAME = 16_777_216;
 /** Signed device information is valid so long. */
@@ -62,6 +62,8 @@ export const DEFAULT_MAX_PAYLOAD = 104_857_600;
 export const RECEIVE_WINDOW = 2_097_152;
 /** What every data item counts for beyond its payload, bytes: many tiny messages take memory too. */
 export const ITEM_OVERHEAD = 64;
+/** Items of one record: what is made of a record must not take many times its size. */
+export const MAX_RECORD_ITEMS = 4_096;
 /** A fragment that is not the last of its message carries at least this, bytes. */
 export const MIN_FRAGMENT = 1_024;
 /** A dialled channel must be open within this. */

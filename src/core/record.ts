@@ -1,4 +1,5 @@
 import { readUint64, writeUint64 } from './bytes.js';
+import { MAX_RECORD_ITEMS } from './constants.js';
 import { SecureWebSocketError } from './errors.js';
 
 /**
@@ -67,6 +68,7 @@ export class RecordWriter {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   #offset = RECORD_HEADER_LENGTH;
+  #items = 0;
 
   /** `capacity`: the most bytes that the record may have, header included. */
   constructor(capacity: number) {
@@ -78,9 +80,9 @@ export class RecordWriter {
     return this.#offset === RECORD_HEADER_LENGTH;
   }
 
-  /** Bytes that are left for items. */
+  /** Bytes that are left for items: none once there are as many items as a record may have. */
   get space(): number {
-    return this.#bytes.length - this.#offset;
+    return this.#items >= MAX_RECORD_ITEMS ? 0 : this.#bytes.length - this.#offset;
   }
 
   item(opcode: Opcode, fin: boolean, payload: Uint8Array): void {
@@ -88,6 +90,7 @@ export class RecordWriter {
     this.#offset = writeVarint(this.#view, this.#offset, payload.length);
     this.#bytes.set(payload, this.#offset);
     this.#offset += payload.length;
+    this.#items++;
   }
 
   /** The record. The writer must not be used afterwards. */
@@ -129,6 +132,7 @@ export function decodeItems(record: Uint8Array): Item[] {
   while (offset < record.length) {
     const first = record[offset++] ?? 0;
     const opcode = first & ~FIN;
+    if (items.length === MAX_RECORD_ITEMS) throw malformed(`holds more than ${String(MAX_RECORD_ITEMS)} items`);
     if (!isOpcode(opcode)) throw malformed('holds an item with an unknown opcode');
     if (offset >= record.length) throw malformed('ends inside an item');
     const fieldLength = 1 << ((record[offset] ?? 0) >> 6);

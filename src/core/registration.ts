@@ -65,6 +65,7 @@ export class RegistrationServer {
     this.#state = newState(side.identity, true);
   }
 
+  /** @throws SecureWebSocketError `INVALID_ARGUMENT` when there is more to say than a client would read */
   challenge(): string {
     const { identity, now } = this.#side;
     const payload = {
@@ -73,7 +74,11 @@ export class RegistrationServer {
       maxFrame: this.#maxFrame,
     };
     const noise = this.#state.writeMessage(utf8(JSON.stringify(payload)));
-    return JSON.stringify({ type: 'CHALLENGE', version: PROTOCOL_VERSION, noise: toBase64Url(noise) });
+    const message = JSON.stringify({ type: 'CHALLENGE', version: PROTOCOL_VERSION, noise: toBase64Url(noise) });
+    if (message.length > MAX_REGISTRATION_MESSAGE) {
+      throw new SecureWebSocketError('INVALID_ARGUMENT', 'The addresses, userId and deviceId of this server are too long together.');
+    }
+    return message;
   }
 
   /**
@@ -282,9 +287,10 @@ function parse(message: string, type: string): { noise: Uint8Array; version: unk
     throw malformed(type);
   }
   const fields = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
-  if (fields['type'] === 'REGISTER_FAILURE') {
+  // Only servers refuse.
+  if (fields['type'] === 'REGISTER_FAILURE' && type !== 'CHALLENGE_RESPONSE') {
     const { reason, message: detail } = fields;
-    const why = typeof detail === 'string' && detail !== '' ? `: ${detail.slice(0, 300)}` : '';
+    const why = typeof detail === 'string' && detail !== '' ? `: ${quoted(detail, 300)}` : '';
     throw new SecureWebSocketError('REGISTRATION_REFUSED', `The server refused to register this client (${quoted(reason)})${why}`);
   }
   const noise = typeof fields['noise'] === 'string' ? fromBase64Url(fields['noise']) : undefined;
@@ -306,10 +312,10 @@ function timeOf(payload: Record<string, unknown>): number {
   return typeof payload['time'] === 'number' && Number.isFinite(payload['time']) ? payload['time'] : Infinity;
 }
 
-/** Something the other end wrote, fit to be shown. */
-function quoted(value: unknown): string {
+/** Something the other end wrote, fit to be shown: short, and without characters that would steer a terminal. */
+function quoted(value: unknown, length = 100): string {
   const text = typeof value === 'string' || typeof value === 'number' ? String(value) : typeof value;
-  return JSON.stringify(text.slice(0, 100));
+  return JSON.stringify(text.slice(0, length).replace(/\p{C}/gu, ' '));
 }
 
 function malformed(type: string): SecureWebSocketError {

@@ -133,7 +133,10 @@ export class IndexedDbKeyStore implements KeyStore {
     return { name: 'AES-GCM', iv, additionalData: utf8(`secure-websocket key store 1: ${this.name}`) };
   }
 
-  /** One request in a transaction of its own, on a connection of its own: none stays open to hold up other tabs. */
+  /**
+   * One request in a transaction of its own, on a connection of its own. It is closed when that is over, so nobody who
+   * deletes or upgrades the database waits for it, and it needs no `versionchange` handler.
+   */
   async #request(
     indexedDB: IdbFactory,
     mode: 'readonly' | 'readwrite',
@@ -195,24 +198,18 @@ function openDatabase(indexedDB: IdbFactory, name: string, timeout: number): Pro
         database.close();
         return;
       }
-      // Somebody wants to delete or upgrade it. The transaction under way is still completed.
-      database.onversionchange = () => {
-        database.close();
-      };
       resolve(database);
     };
   });
 }
 
+/** As far as WebCrypto does not see by itself that a key or a nonce is wrong. */
 function isKeyRecord(value: unknown): value is KeyRecord {
   if (typeof value !== 'object' || value === null) return false;
-  const { format, wrappingKey, iv, wrappedSeed } = value as Partial<Record<keyof KeyRecord, unknown>>;
+  const { format, iv, wrappedSeed } = value as Partial<Record<keyof KeyRecord, unknown>>;
   return (
     format === RECORD_FORMAT &&
-    typeof wrappingKey === 'object' &&
-    wrappingKey !== null &&
     iv instanceof Uint8Array &&
-    iv.length === IV_SIZE &&
     wrappedSeed instanceof Uint8Array &&
     wrappedSeed.length === SEED_SIZE + TAG_SIZE
   );

@@ -158,6 +158,7 @@ export class ClientSecureWebSocket extends EventTargetClass {
   ): Class {
     const Configured = class extends (this as typeof ClientSecureWebSocket) {};
     Object.defineProperty(Configured, 'name', { value: this.name, configurable: true });
+    Object.defineProperty(Configured, 'length', { value: this.length, configurable: true });
     setConfiguredOptions(Configured, options);
     return Configured as Class;
   }

@@ -7,13 +7,11 @@ export interface SocketEvent<Target> {
 }
 
 export interface SocketMessageEvent<Target, Data> extends SocketEvent<Target> {
-  readonly type: 'message';
   /** A string for a text message; for a binary one as `binaryType` says. */
   readonly data: string | Data;
 }
 
 export interface SocketCloseEvent<Target> extends SocketEvent<Target> {
-  readonly type: 'close';
   /** RFC 6455 section 7.4: 1005 when the peer gave none, 1006 when the connection was lost. */
   readonly code: number;
   readonly reason: string;
@@ -22,14 +20,13 @@ export interface SocketCloseEvent<Target> extends SocketEvent<Target> {
 }
 
 export interface SocketErrorEvent<Target> extends SocketEvent<Target> {
-  readonly type: 'error';
   readonly error: Error;
   readonly message: string;
 }
 
 /** The event object of each type. */
 export interface SocketEventTypes<Target, Data> {
-  open: SocketEvent<Target> & { readonly type: 'open' };
+  open: SocketEvent<Target>;
   message: SocketMessageEvent<Target, Data>;
   close: SocketCloseEvent<Target>;
   error: SocketErrorEvent<Target>;
@@ -38,8 +35,9 @@ export interface SocketEventTypes<Target, Data> {
 /** A listener in the EventTarget style: a function, or an object with `handleEvent`. */
 export type EventHandler<Event> = ((event: Event) => void) | { handleEvent(event: Event): void };
 
-// Written as a method, its parameter is compared both ways: the classes then fit where those of `ws` are asked for.
-type Attribute<Event> = { handle(event: Event): void }['handle'] | null;
+// With a target of any type, these sockets fit where those of `ws` are asked for: a handler is asked to take less.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+type Attribute<Event> = ((event: Omit<Event, 'target'> & { readonly target: any }) => void) | null;
 
 /** What a listener of the emitter stands for. `attribute`: it was set as `onmessage` or the like. */
 interface Wrapped {
@@ -110,9 +108,9 @@ export abstract class EmittingEventTarget<
     this.#setAttribute('error', handler);
   }
 
-  #getAttribute(type: string): ((event: never) => void) | null {
+  #getAttribute(type: string): ((event: unknown) => void) | null {
     const listener = this.#find(type, one => one.attribute);
-    return listener === undefined ? null : (this.#wrapped.get(listener)?.handler as (event: never) => void);
+    return listener === undefined ? null : (this.#wrapped.get(listener)?.handler as (event: unknown) => void);
   }
 
   /** Anything but a function only removes what was set. */

@@ -12,7 +12,7 @@ import {
   ServerSecureWebSocket,
   type ChannelAcceptOptions,
 } from './node-server-secure-web-socket.js';
-import { RegistrationLimit } from './registration-limit.js';
+import { RegistrationLimit } from '../link/registration-limit.js';
 import type { RelayedRequest } from './relayed-request.js';
 import {
   SecureWebSocketServer as NeutralSecureWebSocketServer,
@@ -78,6 +78,11 @@ export class SecureWebSocketServer extends NeutralSecureWebSocketServer<
     this.#acceptOptions = { addresses, userId, deviceId, registrationTimeout, maxFrame, maxPayload };
     this.#limit = new RegistrationLimit(options.maxUnregistered, options.maxUnregisteredPerAddress);
     this.#upgrades = options.relay === undefined ? this.#listen(options) : undefined;
+  }
+
+  /** The option `path`, or ''. */
+  get path(): string {
+    return this.options.path ?? '';
   }
 
   /** Where clients dial: 'ws://localhost:8080', or 'wss://relay.example/<hex>'. Undefined when that is not known. */

@@ -11,6 +11,7 @@ export type Sendable =
   | BlobLike
   | ArrayLike<number>
   | { valueOf(): ArrayBuffer | SharedArrayBuffer | Uint8Array | string | readonly number[] }
+  | { [Symbol.toPrimitive](hint: string): string }
   | null
   | undefined;
 

@@ -25,7 +25,7 @@ export interface CommonServerOptions<Request> extends Pick<
    * Chooses one of the subprotocols that a client offers, or false for none. Default: the first.
    * What the library itself puts into `Sec-WebSocket-Protocol` is not among them.
    */
-  handleProtocols?: HandleProtocols<Request> | undefined;
+  handleProtocols?: HandleProtocols<Request>;
   /** Says who may connect. In direct use at the HTTP upgrade, before the key of the client is known, as in `ws`. */
   verifyClient?: VerifyClient<Request> | undefined;
   /** Keep `clients`. Default: true. */

@@ -4,7 +4,6 @@ import type { ChannelEnd, ChannelPort, IncomingChannel } from '../link/channel-p
 import { platform } from '#platform';
 import { EmittingEventTarget } from './emitting-event-target.js';
 import { ServerSendQueue, type SendCallback } from './server-send-queue.js';
-import type { BlobLike } from './dom-types.js';
 import { payloadSize, toPayload, type Sendable } from './payload.js';
 import { callGuarded, inNextTask } from './tasks.js';
 
@@ -39,13 +38,22 @@ const LOST: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 /** How a binary message is handed over: a Buffer, an ArrayBuffer, an array of Buffers, or a Blob. */
 export type ServerBinaryType = (typeof BINARY_TYPES)[number];
 
-/** The bytes of a message: a Buffer in Node. Elsewhere a Uint8Array whose `toString` decodes UTF-8, as a Buffer's does. */
-export interface MessageBytes extends Uint8Array {
+/** The bytes of a message where there is no Buffer: their `toString` decodes UTF-8, as a Buffer's does. */
+export interface MessageBytesLike extends Uint8Array {
   toString(encoding?: string): string;
 }
 
-/** What a `message` listener gets: {@link MessageBytes}, unless `binaryType` says otherwise and the message is binary. */
-export type MessageData = MessageBytes | ArrayBuffer | MessageBytes[] | BlobLike;
+/** The bytes of a message: a Buffer, in programs that know its type; {@link MessageBytesLike} in browsers. */
+export type MessageBytes =
+  typeof globalThis extends Record<'Buffer', { isBuffer(value: unknown): value is infer Instance }>
+    ? Instance
+    : MessageBytesLike;
+
+/**
+ * What a `message` listener gets: {@link MessageBytes}, unless the message is binary and `binaryType` says otherwise.
+ * As in the types of `ws` the Blob of 'blob' is left out.
+ */
+export type MessageData = MessageBytes | ArrayBuffer | MessageBytes[];
 
 /** Options of `send`, as in `ws`. */
 export interface SendOptions {
@@ -58,6 +66,9 @@ export interface SendOptions {
   /** Without effect. */
   readonly mask?: boolean | undefined;
 }
+
+/** As in the types of `ws`; without an error when all is well, as {@link SendCallback}. */
+export type ControlCallback = (error: Error) => void;
 
 /** The events of a server-side socket, as in `ws`. */
 export interface ServerSocketEvents {
@@ -199,9 +210,12 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
     return this.#failure;
   }
 
-  /** How binary messages are handed over: 'nodebuffer' (default), 'arraybuffer', 'fragments' or 'blob'. Other values are ignored. */
-  get binaryType(): ServerBinaryType {
-    return this.#binaryType;
+  /**
+   * How binary messages are handed over: 'nodebuffer' (default), 'arraybuffer', 'fragments' or 'blob'. Other values are
+   * ignored. Its type leaves out 'blob', as that of `ws` does, so that this class fits where theirs is asked for.
+   */
+  get binaryType(): Exclude<ServerBinaryType, 'blob'> {
+    return this.#binaryType as Exclude<ServerBinaryType, 'blob'>;
   }
   set binaryType(type: ServerBinaryType) {
     if (BINARY_TYPES.includes(type)) this.#binaryType = type;
@@ -232,16 +246,30 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
    * Sends a ping, end to end inside the encryption, with at most 125 bytes. `mask` is without effect.
    * @throws RangeError for more data, TypeError when it has no bytes.
    */
-  ping(data?: Sendable | SendCallback, mask?: boolean | SendCallback, callback?: SendCallback): void {
-    this.#sendControl('ping', data, mask, callback);
+  ping(callback: SendCallback): void;
+  ping(data: Sendable, callback: SendCallback): void;
+  ping(data?: Sendable, mask?: boolean, callback?: ControlCallback): void;
+  ping(
+    data?: Sendable | SendCallback,
+    mask?: boolean | SendCallback,
+    callback?: SendCallback | ControlCallback,
+  ): void {
+    this.#sendControl('ping', data, mask, callback as SendCallback);
   }
 
   /**
    * Sends a pong. Pings are answered without it, unless `autoPong` is false. The same arguments as `ping`.
    * @throws RangeError for more data, TypeError when it has no bytes.
    */
-  pong(data?: Sendable | SendCallback, mask?: boolean | SendCallback, callback?: SendCallback): void {
-    this.#sendControl('pong', data, mask, callback);
+  pong(callback: SendCallback): void;
+  pong(data: Sendable, callback: SendCallback): void;
+  pong(data?: Sendable, mask?: boolean, callback?: ControlCallback): void;
+  pong(
+    data?: Sendable | SendCallback,
+    mask?: boolean | SendCallback,
+    callback?: SendCallback | ControlCallback,
+  ): void {
+    this.#sendControl('pong', data, mask, callback as SendCallback);
   }
 
   /**
@@ -416,13 +444,13 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
   #toBinary(data: Uint8Array): MessageData {
     if (this.#binaryType === 'arraybuffer') return toArrayBuffer(data);
     if (this.#binaryType === 'fragments') return [toMessageBytes(data)];
-    if (this.#binaryType === 'blob') return new Blob([toArrayBuffer(data)]);
+    if (this.#binaryType === 'blob') return new Blob([toArrayBuffer(data)]) as unknown as MessageData;
     return toMessageBytes(data);
   }
 }
 
 function toMessageBytes(bytes: Uint8Array): MessageBytes {
-  return platform.toMessageData(bytes);
+  return platform.toMessageData(bytes) as MessageBytes;
 }
 
 function toArrayBuffer(bytes: Uint8Array): ArrayBuffer {

@@ -1,5 +1,10 @@
 import type { SecureWebSocketError } from '../../src/core/errors.js';
-import type { ChannelEnd, ChannelListener, ChannelPort, IncomingChannel } from '../../src/link/channel-port.js';
+import type {
+  ChannelEnd,
+  ChannelListener,
+  ChannelPort,
+  IncomingChannel,
+} from '../../src/link/channel-port.js';
 
 /** One call that was made on the port, as text: 'text hello', 'binary 010203', 'ping 01', 'close 1000 bye', 'pause'. */
 type PortCall = string;

@@ -2,11 +2,14 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
+import { startPlainConformance } from './conformance/plain-conformance-server.js';
 
 /** Where the services are. Tests read it with `inject('services')`, in Node and in browsers: plain JSON values. */
 export interface Services {
   /** A plain WebSocket server, without this library, that sends every message back. */
   readonly plainEcho: string;
+  /** The server of the conformance cases, without this library. */
+  readonly plainConformance: string;
 }
 
 export interface RunningServices {
@@ -17,6 +20,7 @@ export interface RunningServices {
 /** Starts everything on loopback, on free ports. */
 export async function startServices(): Promise<RunningServices> {
   const plainEcho = await startPlainEcho();
+  const plainConformance = await startPlainConformance();
 
   // ---------------------------------------------------------------------------------------------------------------
   // The relay and the services that the browser suite talks to are started here, in the manner of startPlainEcho:
@@ -24,9 +28,9 @@ export async function startServices(): Promise<RunningServices> {
   // ---------------------------------------------------------------------------------------------------------------
 
   return {
-    services: { plainEcho: plainEcho.url },
+    services: { plainEcho: plainEcho.url, plainConformance: plainConformance.url },
     async close() {
-      await Promise.all([plainEcho.close()]);
+      await Promise.all([plainEcho.close(), plainConformance.close()]);
     },
   };
 }

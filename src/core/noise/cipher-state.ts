@@ -46,11 +46,6 @@ export class CipherState {
     return this.#n;
   }
 
-  /** As {@link setNonce}. */
-  set n(n: number) {
-    this.setNonce(n);
-  }
-
   /**
    * Sets the counter of the next message: for transports that lose or reorder messages (section 11.4). The caller
    * answers for never encrypting twice under one counter.

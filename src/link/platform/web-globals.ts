@@ -45,7 +45,6 @@ export interface IdbDatabase {
     options: { durability: 'strict' },
   ): IdbTransaction;
   close(): void;
-  onversionchange: (() => void) | null;
 }
 
 export interface IdbTransaction {

@@ -4,8 +4,6 @@ import { FailedSocket } from './failed-socket.js';
 
 const OPEN = 1;
 const CLOSING = 2;
-/** WHATWG fires `close` right after `error`. After so many milliseconds without it the socket is taken for closed. */
-const CLOSE_AFTER_ERROR = 1_000;
 
 /** Dials with a WHATWG WebSocket class. Never throws: what its constructor throws is told by `closed`, in a later task. */
 export function connectWebSocket(
@@ -46,7 +44,11 @@ class WebRawSocket implements RawSocket {
       if (!this.#ended) this.#receive(event.data);
     });
     socket.addEventListener('error', (event: { message?: unknown }) => {
-      this.#fail(event.message);
+      // Browsers keep the reason to themselves; other classes tell it.
+      if (typeof event.message === 'string' && event.message !== '') this.#detail ??= event.message;
+      // The `close` event that follows could only say 1006, and some do not fire it when the connection could not be
+      // made: WebKitGTK, Node 22.
+      this.terminate();
     });
     socket.addEventListener('close', (event: { code: number; reason: string }) => {
       if (this.#ended) return;
@@ -108,17 +110,6 @@ class WebRawSocket implements RawSocket {
     } else {
       this.#detail ??= 'this WebSocket class delivers binary messages neither as ArrayBuffer nor as a view';
       this.terminate();
-    }
-  }
-
-  #fail(message: unknown): void {
-    // Browsers keep the reason to themselves; other classes tell it.
-    if (typeof message === 'string' && message !== '') this.#detail ??= message;
-    // Some classes fire no `close` after a failed handshake (that of Node 22).
-    if (!this.#ended) {
-      setTimeout(() => {
-        this.terminate();
-      }, CLOSE_AFTER_ERROR);
     }
   }
 }

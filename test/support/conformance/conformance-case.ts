@@ -10,7 +10,7 @@ export interface ConformanceCase {
   readonly own?: boolean;
   /** Needs a page: relative URLs. */
   readonly page?: boolean;
-  run(context: ConformanceContext): Promise<void> | void;
+  readonly run: (context: ConformanceContext) => Promise<void> | void;
 }
 
 /** What a server saw of one connection. Binary messages are lists of bytes. */
@@ -88,7 +88,7 @@ export function next<Type extends keyof EventMap>(socket: WebSocket, type: Type)
       type,
       event => {
         socket.removeEventListener('close', closed);
-        resolve(event as EventMap[Type]);
+        resolve(event);
       },
       { once: true },
     );
@@ -102,7 +102,10 @@ export async function content(data: unknown): Promise<string | number[]> {
 }
 
 /** Notes every event of the socket: 'open', 'message x', 'error', 'close 1006'. The promise settles at `close`. */
-export function record(socket: WebSocket): { readonly events: string[]; readonly closed: Promise<CloseEvent> } {
+export function record(socket: WebSocket): {
+  readonly events: string[];
+  readonly closed: Promise<CloseEvent>;
+} {
   const events: string[] = [];
   socket.addEventListener('open', () => events.push('open'));
   socket.addEventListener('message', event => events.push(`message ${String(event.data)}`));

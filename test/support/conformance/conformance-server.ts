@@ -52,11 +52,13 @@ export class ConformanceServer {
     }
     const messages: (string | number[])[] = [];
     socket.on('message', (data, isBinary) => {
-      if (id !== null) messages.push(isBinary ? [...data] : new TextDecoder('utf-8', { ignoreBOM: true }).decode(data));
+      if (id !== null)
+        messages.push(isBinary ? [...data] : new TextDecoder('utf-8', { ignoreBOM: true }).decode(data));
       socket.send(data, { binary: isBinary });
     });
     socket.on('close', (code, reason) => {
-      if (id !== null) this.#observation(id).resolve({ messages, code, reason: new TextDecoder().decode(reason) });
+      if (id !== null)
+        this.#observation(id).resolve({ messages, code, reason: new TextDecoder().decode(reason) });
     });
     for (let n = 1; n <= Number(parameters.get('greet')); n++) socket.send(`greeting ${n}`);
     if (parameters.has('close')) {

@@ -61,9 +61,6 @@ describe('CipherState: nonce', () => {
       expectCode(() => {
         state.setNonce(n as number);
       }, 'INVALID_ARGUMENT');
-      expectCode(() => {
-        state.n = n as number;
-      }, 'INVALID_ARGUMENT');
     }
     expect(state.n).toBe(0);
   });

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { concat, fromHex, toHex, utf8 } from '../../../src/core/bytes.js';
 import type { Crypto, KeyPair } from '../../../src/core/crypto.js';
@@ -364,7 +365,10 @@ describe('HandshakeState: secrets', () => {
     run(both, [utf8('one'), utf8('two'), utf8('three')]);
     expect(secrets.length).toBeGreaterThan(20);
     expect(secrets.every(isWiped)).toBe(false);
-    const ciphers = both.flatMap(state => Object.values(state.split()));
+    const ciphers = both.flatMap(state => {
+      const { send, receive } = state.split();
+      return [send, receive];
+    });
     expect(secrets.every(isWiped)).toBe(true);
     for (const cipher of ciphers) if (cipher.hasKey()) cipher.encryptWithAd(EMPTY, EMPTY);
     expect(secrets.every(isWiped)).toBe(false);
@@ -383,6 +387,19 @@ describe('HandshakeState: secrets', () => {
     for (const state of both) if (state !== failure?.thrower) state.wipe();
     expect(secrets.length).toBeGreaterThan(10);
     expect(secrets.every(isWiped)).toBe(true);
+  });
+
+  it('do not show in printed or serialized states and ciphers', () => {
+    const setup = fixed('IKpsk2');
+    const both = sides(setup);
+    run(both);
+    const printed = [...both, both[0].split(), both[1].split()].flatMap(value => [
+      JSON.stringify(value),
+      inspect(value, { depth: null, showHidden: true, getters: true }),
+    ]);
+    // The secret keys of a fixed setup are 32 times the same small number.
+    for (const text of printed) expect(text.replace(/\s/g, '')).not.toMatch(/(?<!\d)([1-5]),\1,\1,/);
+    expect(inspect(setup).replace(/\s/g, '')).toMatch(/(?<!\d)([1-5]),\1,\1,/);
   });
 
   it("never overwrites the static key pair, which is the caller's", () => {

@@ -44,106 +44,100 @@ const P = 2n ** 255n - 19n;
 const title = ({ tcId, comment, flags, result }: Test): string =>
   `${tcId} ${result} ${comment} [${flags.join(', ')}]`;
 
-describeVectors<Wycheproof<{ tests: X25519Test[] }>>(
-  'Wycheproof X25519',
-  'wycheproof-x25519-test.json',
-  ({ testGroups, numberOfTests }) => {
+describeVectors('Wycheproof X25519', 'wycheproof-x25519-test.json', content => {
+  const { testGroups, numberOfTests } = content as Wycheproof<{ tests: X25519Test[] }>;
+  const tests = testGroups.flatMap(group => group.tests);
+
+  it('is complete', () => {
+    expect(tests).toHaveLength(numberOfTests);
+    expect(tests.filter(test => test.result === 'invalid')).toHaveLength(0);
+  });
+
+  // "acceptable" leaves a choice. Ours:
+  // - a shared secret of zero is refused: the peer contributed nothing (RFC 7748 section 6.1, Noise section 12.1);
+  // - a point on the twist, or a key that is not canonical, is computed as RFC 7748 section 5 says.
+  describe('refuses a shared secret of zero', () => {
+    for (const test of tests.filter(({ flags }) => flags.includes('ZeroSharedSecret'))) {
+      it(title(test), () => {
+        expect(test.shared).toBe('0'.repeat(64));
+        expectCode(() => crypto.x25519(fromHex(test.private), fromHex(test.public)), 'ZERO_SHARED_SECRET');
+      });
+    }
+  });
+
+  describe('computes all others', () => {
+    for (const test of tests.filter(({ flags }) => !flags.includes('ZeroSharedSecret'))) {
+      it(title(test), () => {
+        expect(toHex(crypto.x25519(fromHex(test.private), fromHex(test.public)))).toBe(test.shared);
+      });
+    }
+  });
+
+  // As addresses the same keys are judged more strictly, before any computation: one key, one address.
+  describe('as an address', () => {
+    for (const test of tests) {
+      // Little-endian. Every key whose shared secret is zero is of low order.
+      const u = BigInt(`0x${toHex(fromHex(test.public).reverse())}`);
+      const lowOrder = test.flags.includes('ZeroSharedSecret');
+      const expected = u >= P ? 'NON_CANONICAL_ADDRESS' : lowOrder ? 'LOW_ORDER_ADDRESS' : undefined;
+      it(`${expected ?? 'accepted'}: ${title(test)}`, () => {
+        const check = (): void => {
+          checkPublicKey(fromHex(test.public));
+        };
+        if (expected) expectCode(check, expected);
+        else expect(check).not.toThrow();
+      });
+    }
+  });
+});
+
+describeVectors('Wycheproof Ed25519', 'wycheproof-ed25519-test.json', content => {
+  const { testGroups, numberOfTests } = content as Wycheproof<{
+    publicKey: { pk: string };
+    tests: Ed25519Test[];
+  }>;
+  it('is complete', () => {
     const tests = testGroups.flatMap(group => group.tests);
+    expect(tests).toHaveLength(numberOfTests);
+    expect(tests.filter(test => test.result === 'acceptable')).toHaveLength(0);
+  });
 
-    it('is complete', () => {
-      expect(tests).toHaveLength(numberOfTests);
-      expect(tests.filter(test => test.result === 'invalid')).toHaveLength(0);
-    });
-
-    // "acceptable" leaves a choice. Ours:
-    // - a shared secret of zero is refused: the peer contributed nothing (RFC 7748 section 6.1, Noise section 12.1);
-    // - a point on the twist, or a key that is not canonical, is computed as RFC 7748 section 5 says.
-    describe('refuses a shared secret of zero', () => {
-      for (const test of tests.filter(({ flags }) => flags.includes('ZeroSharedSecret'))) {
-        it(title(test), () => {
-          expect(test.shared).toBe('0'.repeat(64));
-          expectCode(() => crypto.x25519(fromHex(test.private), fromHex(test.public)), 'ZERO_SHARED_SECRET');
-        });
-      }
-    });
-
-    describe('computes all others', () => {
-      for (const test of tests.filter(({ flags }) => !flags.includes('ZeroSharedSecret'))) {
-        it(title(test), () => {
-          expect(toHex(crypto.x25519(fromHex(test.private), fromHex(test.public)))).toBe(test.shared);
-        });
-      }
-    });
-
-    // As addresses the same keys are judged more strictly, before any computation: one key, one address.
-    describe('as an address', () => {
-      for (const test of tests) {
-        // Little-endian. Every key whose shared secret is zero is of low order.
-        const u = BigInt(`0x${toHex(fromHex(test.public).reverse())}`);
-        const lowOrder = test.flags.includes('ZeroSharedSecret');
-        const expected = u >= P ? 'NON_CANONICAL_ADDRESS' : lowOrder ? 'LOW_ORDER_ADDRESS' : undefined;
-        it(`${expected ?? 'accepted'}: ${title(test)}`, () => {
-          const check = (): void => {
-            checkPublicKey(fromHex(test.public));
-          };
-          if (expected) expectCode(check, expected);
-          else expect(check).not.toThrow();
-        });
-      }
-    });
-  },
-);
-
-describeVectors<Wycheproof<{ publicKey: { pk: string }; tests: Ed25519Test[] }>>(
-  'Wycheproof Ed25519',
-  'wycheproof-ed25519-test.json',
-  ({ testGroups, numberOfTests }) => {
-    it('is complete', () => {
-      const tests = testGroups.flatMap(group => group.tests);
-      expect(tests).toHaveLength(numberOfTests);
-      expect(tests.filter(test => test.result === 'acceptable')).toHaveLength(0);
-    });
-
-    for (const { publicKey, tests } of testGroups) {
-      for (const test of tests) {
-        it(title(test), () => {
-          const verified = crypto.ed25519Verify(fromHex(test.sig), fromHex(test.msg), fromHex(publicKey.pk));
-          expect(verified).toBe(test.result === 'valid');
-        });
-      }
+  for (const { publicKey, tests } of testGroups) {
+    for (const test of tests) {
+      it(title(test), () => {
+        const verified = crypto.ed25519Verify(fromHex(test.sig), fromHex(test.msg), fromHex(publicKey.pk));
+        expect(verified).toBe(test.result === 'valid');
+      });
     }
-  },
-);
+  }
+});
 
-describeVectors<Wycheproof<{ ivSize: number; tests: AeadTest[] }>>(
-  'Wycheproof ChaCha20-Poly1305',
-  'wycheproof-chacha20-poly1305-test.json',
-  ({ testGroups, numberOfTests }) => {
-    it('is complete', () => {
-      const tests = testGroups.flatMap(group => group.tests);
-      expect(tests).toHaveLength(numberOfTests);
-      expect(tests.filter(test => test.result === 'acceptable')).toHaveLength(0);
-    });
+describeVectors('Wycheproof ChaCha20-Poly1305', 'wycheproof-chacha20-poly1305-test.json', content => {
+  const { testGroups, numberOfTests } = content as Wycheproof<{ ivSize: number; tests: AeadTest[] }>;
+  it('is complete', () => {
+    const tests = testGroups.flatMap(group => group.tests);
+    expect(tests).toHaveLength(numberOfTests);
+    expect(tests.filter(test => test.result === 'acceptable')).toHaveLength(0);
+  });
 
-    for (const { ivSize, tests } of testGroups) {
-      for (const test of tests) {
-        it(title(test), () => {
-          const [key, nonce] = [fromHex(test.key), fromHex(test.iv)];
-          const [ad, plaintext] = [fromHex(test.aad), fromHex(test.msg)];
-          const ciphertext = concat(fromHex(test.ct), fromHex(test.tag));
-          if (ivSize !== 96) {
-            // The size of a nonce is never the peer's choice: a caller's mistake, not a failed decryption.
-            expect(test.flags).toContain('InvalidNonceSize');
-            expectCode(() => crypto.aeadEncrypt(key, nonce, ad, plaintext), 'INVALID_ARGUMENT');
-            expectCode(() => crypto.aeadDecrypt(key, nonce, ad, ciphertext), 'INVALID_ARGUMENT');
-          } else if (test.result === 'valid') {
-            expect(toHex(crypto.aeadEncrypt(key, nonce, ad, plaintext))).toBe(toHex(ciphertext));
-            expect(crypto.aeadDecrypt(key, nonce, ad, ciphertext)).toEqual(plaintext);
-          } else {
-            expect(crypto.aeadDecrypt(key, nonce, ad, ciphertext)).toBeUndefined();
-          }
-        });
-      }
+  for (const { ivSize, tests } of testGroups) {
+    for (const test of tests) {
+      it(title(test), () => {
+        const [key, nonce] = [fromHex(test.key), fromHex(test.iv)];
+        const [ad, plaintext] = [fromHex(test.aad), fromHex(test.msg)];
+        const ciphertext = concat(fromHex(test.ct), fromHex(test.tag));
+        if (ivSize !== 96) {
+          // The size of a nonce is never the peer's choice: a caller's mistake, not a failed decryption.
+          expect(test.flags).toContain('InvalidNonceSize');
+          expectCode(() => crypto.aeadEncrypt(key, nonce, ad, plaintext), 'INVALID_ARGUMENT');
+          expectCode(() => crypto.aeadDecrypt(key, nonce, ad, ciphertext), 'INVALID_ARGUMENT');
+        } else if (test.result === 'valid') {
+          expect(toHex(crypto.aeadEncrypt(key, nonce, ad, plaintext))).toBe(toHex(ciphertext));
+          expect(crypto.aeadDecrypt(key, nonce, ad, ciphertext)).toEqual(plaintext);
+        } else {
+          expect(crypto.aeadDecrypt(key, nonce, ad, ciphertext)).toBeUndefined();
+        }
+      });
     }
-  },
-);
+  }
+});

@@ -297,7 +297,7 @@ describe('FileKeyStore', () => {
     function start(before = '', command = [process.execPath]) {
       const script = `${before}
         const { FileKeyStore } = await import(${JSON.stringify(join(bundle, 'store.mjs'))});${worker}`;
-      const [program = '', ...args] = [...command, '--input-type=module', '--eval', script];
+      const [program, ...args] = [...command, '--input-type=module', '--eval', script];
       const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
       children.add(child);
       const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();

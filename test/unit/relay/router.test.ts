@@ -7,7 +7,12 @@ import {
   NoticeReason,
   peerAddress,
 } from '../../../src/core/frame.js';
-import { type ObservedEnvelope, Router, type RouterOptions, type RouterPort } from '../../../src/relay/router.js';
+import {
+  type ObservedEnvelope,
+  Router,
+  type RouterOptions,
+  type RouterPort,
+} from '../../../src/relay/router.js';
 import { FakeConnection } from '../../support/fake-connection.js';
 
 const keyOf = (fill: number): Uint8Array => new Uint8Array(32).fill(fill);
@@ -441,7 +446,9 @@ describe('connection ids', () => {
 describe('an observer', () => {
   it('sees what is forwarded, and only that', () => {
     const seen: ObservedEnvelope[] = [];
-    const { join } = setUp({ onEnvelope: observed => seen.push({ ...observed, body: observed.body.slice() }) });
+    const { join } = setUp({
+      onEnvelope: observed => seen.push({ ...observed, body: observed.body.slice() }),
+    });
     const alice = join(ALICE);
     const bob = join(BOB, true);
     alice.port.receive(encodeEnvelope(peerAddress(BOB, 0), BODY));

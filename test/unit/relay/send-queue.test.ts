@@ -135,7 +135,8 @@ it('no order of sending and draining breaks a bound, and large frames are refuse
             const waiting = connection.bufferedBytes;
             const taken = queue.offer(new Uint8Array(length));
             if (waiting + length > MAX) expect(taken).toBe(false);
-            else if (waiting === 0 || (!shared && Math.min(length, entry.smallest) >= 2_048)) expect(taken).toBe(true);
+            else if (waiting === 0 || (!shared && Math.min(length, entry.smallest) >= 2_048))
+              expect(taken).toBe(true);
             if (!taken) continue;
             entry.smallest = Math.min(entry.smallest, length);
             // What the budget holds against the queue is never less than what waits in it.

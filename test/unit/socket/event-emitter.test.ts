@@ -9,6 +9,13 @@ interface Events {
   error: [error: Error];
 }
 
+function asNodeEmitter<Map extends Record<keyof Map, unknown[]>>(
+  emitter: EventEmitter<Map>,
+): NodeEventEmitter {
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- that it fits is the point
+  return emitter;
+}
+
 describe('EventEmitter', () => {
   it('calls listeners in order, with the emitter as this', () => {
     const emitter = new EventEmitter<Events>();
@@ -65,16 +72,16 @@ describe('EventEmitter', () => {
 
   it('works with events.once and events.on of Node', async () => {
     const emitter = new EventEmitter<Events>();
-    const first = once(emitter as unknown as NodeEventEmitter, 'pair');
+    const first = once(asNodeEmitter(emitter), 'pair');
     emitter.emit('pair', 3, 4);
     await expect(first).resolves.toEqual([3, 4]);
 
-    const failing = once(emitter as unknown as NodeEventEmitter, 'pair');
+    const failing = once(asNodeEmitter(emitter), 'pair');
     emitter.emit('error', new Error('instead'));
     await expect(failing).rejects.toThrow('instead');
     expect(emitter.eventNames()).toEqual([]);
 
-    const texts = on(emitter as unknown as NodeEventEmitter, 'text');
+    const texts = on(asNodeEmitter(emitter), 'text');
     emitter.emit('text', 'a');
     emitter.emit('text', 'b');
     expect((await texts.next()).value).toEqual(['a']);
@@ -103,7 +110,8 @@ describe('EventEmitter', () => {
       fc.record({ act: fc.constant('removeAll' as const), event: fc.option(event, { nil: undefined }) }),
       fc.record({ act: fc.constant('emit' as const), event }),
     );
-    const play = (emitter: NodeEventEmitter | EventEmitter, steps: fc.RecordValue<typeof step>[]): unknown[] => {
+    type Step = typeof step extends fc.Arbitrary<infer One> ? One : never;
+    const play = (emitter: NodeEventEmitter, steps: Step[]): unknown[] => {
       const log: unknown[] = [];
       // The third one changes the list that it is called from.
       const listeners = [0, 1, 2].map(index => (...args: unknown[]): void => {
@@ -115,7 +123,8 @@ describe('EventEmitter', () => {
       });
       for (const one of steps) {
         if (one.act === 'emit') log.push(emitter.emit(one.event, one.event, 1));
-        else if (one.act === 'removeAll') emitter.removeAllListeners(one.event);
+        else if (one.act === 'removeAll')
+          emitter.removeAllListeners(...(one.event === undefined ? [] : [one.event]));
         else emitter[one.act](one.event, listeners[one.listener] as () => void);
         for (const name of ['a', 'b']) {
           log.push(emitter.listenerCount(name));
@@ -130,7 +139,7 @@ describe('EventEmitter', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 30 }), steps => {
         const node = new NodeEventEmitter().setMaxListeners(0);
-        expect(play(new EventEmitter(), steps)).toEqual(play(node, steps));
+        expect(play(asNodeEmitter(new EventEmitter()), steps)).toEqual(play(node, steps));
       }),
       { numRuns: 300 },
     );

@@ -1,0 +1,233 @@
+import { isUtf8 } from 'node:buffer';
+import type { Signal } from './io.js';
+import type { Peer, PeerEnd } from './peer.js';
+import { printableMessage } from './printable.js';
+import type { Terminal } from './terminal.js';
+
+/** While a peer has more than this waiting, bytes, no more input is read. */
+const HIGH_WATER = 1_048_576;
+/** With several peers, those that keep the others waiting for so long are dropped. Milliseconds. */
+export const PATIENCE = 30_000;
+/** How long a peer may take to answer when it is told that we leave. Milliseconds. */
+const FAREWELL = 2_000;
+/** Hex characters of a key by which somebody is called where there is no room for all. */
+const NAME_LENGTH = 8;
+
+/** RFC 6455 section 7.4.1. */
+export const CloseCode = { NORMAL: 1000, GOING_AWAY: 1001, POLICY_VIOLATION: 1008, TRY_AGAIN_LATER: 1013 };
+
+/** What ended an exchange from this side. */
+export type LocalEnd =
+  | { readonly by: 'signal'; readonly signal: Signal }
+  /** Nobody reads our output any more; with an error, it cannot be written. */
+  | { readonly by: 'output'; readonly error: Error | undefined }
+  /** The input cannot be read. */
+  | { readonly by: 'input'; readonly error: unknown };
+
+export interface ExchangeOptions {
+  /** Bytes as they come, in both directions, instead of lines. */
+  readonly binary: boolean;
+  /** True: at the end of the input close, whatever the peers still have to say. False: when their input has ended, too. */
+  readonly closeAtEnd: boolean;
+}
+
+/** One peer, and whether it has said that its input has ended. */
+interface Member {
+  readonly peer: Peer;
+  hasEnded: boolean;
+}
+
+/**
+ * Moves data between the terminal and any number of peers, both ways, at the pace of the slowest: what cannot leave is
+ * not read.
+ */
+export class Exchange {
+  /** All input was read and given to peers. Never rejects: see `localEnd`. */
+  readonly inputEnd: Promise<void>;
+  /** Resolves when there is a reason on this side to stop. */
+  readonly localEnd: Promise<LocalEnd>;
+  readonly #terminal: Terminal;
+  readonly #options: ExchangeOptions;
+  readonly #members = new Set<Member>();
+  #inputEnded = false;
+  #holdsInput = false;
+  #waiting: (() => void)[] = [];
+
+  constructor(terminal: Terminal, options: ExchangeOptions, interrupted: Promise<Signal>) {
+    this.#terminal = terminal;
+    this.#options = options;
+    const outputEnd = new Promise<LocalEnd>(resolve => {
+      terminal.watchOutput({
+        drained: () => {
+          for (const { peer } of this.#members) peer.resume();
+          // When what the peers have kept back has been shown.
+          setImmediate(() => {
+            this.#closeEnded();
+          });
+        },
+        ended: error => {
+          resolve({ by: 'output', error });
+        },
+      });
+    });
+    const pump = this.#pump();
+    this.localEnd = Promise.race([
+      interrupted.then(signal => ({ by: 'signal', signal }) as const),
+      outputEnd,
+      pump.then(
+        () => new Promise<never>(() => undefined),
+        (error: unknown) => ({ by: 'input', error }) as const,
+      ),
+    ]);
+    this.inputEnd = pump.catch(() => undefined);
+  }
+
+  /** How many peers are connected. */
+  get size(): number {
+    return this.#members.size;
+  }
+
+  /** Whether something was read that nobody has got. */
+  get holdsInput(): boolean {
+    return this.#holdsInput;
+  }
+
+  /** Takes a peer in, until it is gone: then `closed` is called. */
+  add(peer: Peer, closed: (end: PeerEnd) => void): void {
+    const member: Member = { peer, hasEnded: false };
+    this.#members.add(member);
+    peer.start({
+      message: (data, isText) => {
+        this.#show(peer, data, isText);
+      },
+      inputEnded: () => {
+        member.hasEnded = true;
+        this.#closeEnded();
+      },
+      progress: () => {
+        this.#changed();
+        this.#closeEnded();
+      },
+      closed: end => {
+        this.#members.delete(member);
+        this.#changed();
+        closed(end);
+      },
+    });
+    if (this.#terminal.isFull) peer.pause();
+    if (this.#inputEnded) peer.endInput();
+    this.#changed();
+  }
+
+  /** Closes with everybody. Resolves when all are gone, or were given time enough. */
+  async dismiss(code: number, reason: string): Promise<void> {
+    for (const { peer } of this.#members) peer.close(code, reason);
+    const timer = setTimeout(() => {
+      for (const { peer } of [...this.#members]) peer.terminate();
+    }, FAREWELL);
+    await this.#until(() => this.#members.size === 0);
+    clearTimeout(timer);
+  }
+
+  /** What somebody is called on the terminal. */
+  nameOf(peer: Pick<Peer, 'publicKey'>): string {
+    return peer.publicKey.slice(0, NAME_LENGTH);
+  }
+
+  /** Input to peers. */
+  async #pump(): Promise<void> {
+    const { binary, closeAtEnd } = this.#options;
+    const input = this.#terminal.input(binary)[Symbol.asyncIterator]();
+    for (;;) {
+      // What is piped waits for somebody who gets it; what is typed is not kept for a stranger.
+      if (!this.#terminal.isTyped) await this.#until(() => this.#open.length > 0);
+      const next = await input.next();
+      if (next.done === true) break;
+      await this.#send(next.value);
+    }
+    if (closeAtEnd) {
+      // The time for the closing handshake begins when it does: not while much is waiting.
+      await this.#until(() => this.#open.every(peer => peer.bufferedAmount === 0));
+      this.#inputEnded = true;
+      for (const peer of this.#open) peer.close(CloseCode.NORMAL);
+    } else {
+      this.#inputEnded = true;
+      for (const peer of this.#open) peer.endInput();
+      this.#closeEnded();
+    }
+  }
+
+  async #send(data: Uint8Array): Promise<void> {
+    if (this.#terminal.isTyped) {
+      if (this.#open.length === 0) this.#terminal.status('Nobody is connected: this was not sent.');
+    } else {
+      this.#holdsInput = true;
+      await this.#until(() => this.#open.length > 0);
+      this.#holdsInput = false;
+    }
+    for (const peer of this.#open) peer.send(data, !this.#options.binary);
+    if (this.#slow.length > 0) await this.#room();
+  }
+
+  async #room(): Promise<void> {
+    const timer = setInterval(() => {
+      const slow = this.#slow;
+      // If nobody waits for them, they may take their time.
+      if (slow.length === this.#open.length) return;
+      for (const peer of slow) {
+        this.#terminal.status(`Dropped ${this.nameOf(peer)}: it kept the others waiting.`);
+        peer.terminate();
+      }
+    }, PATIENCE);
+    try {
+      await this.#until(() => this.#slow.length === 0);
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  get #open(): Peer[] {
+    return [...this.#members].map(({ peer }) => peer).filter(({ isOpen }) => isOpen);
+  }
+
+  get #slow(): Peer[] {
+    return this.#open.filter(({ bufferedAmount }) => bufferedAmount > HIGH_WATER);
+  }
+
+  /** Where both ends have said all, and it has been sent and shown, the connection is over. */
+  #closeEnded(): void {
+    if (!this.#inputEnded || this.#terminal.isFull) return;
+    for (const { peer, hasEnded } of this.#members) {
+      if (hasEnded && peer.isOpen && peer.bufferedAmount === 0) peer.close(CloseCode.NORMAL);
+    }
+  }
+
+  async #until(condition: () => boolean): Promise<void> {
+    while (!condition()) {
+      await new Promise<void>(resolve => {
+        this.#waiting.push(resolve);
+      });
+    }
+  }
+
+  #changed(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  /** One message of a peer to the output. */
+  #show(peer: Peer, data: Uint8Array, isText: boolean): void {
+    const terminal = this.#terminal;
+    if (this.#options.binary) {
+      if (data.length > 0) terminal.write(data);
+    } else if (!terminal.showsMessages) {
+      terminal.write(Buffer.concat([data, NEWLINE]));
+    } else {
+      const from = this.#members.size > 1 ? `${this.nameOf(peer)}: ` : '';
+      if (isText || isUtf8(data)) terminal.print(from + printableMessage(Buffer.from(data).toString()));
+      else terminal.status(`${from}a binary message of ${data.length} bytes, which --binary would show`);
+    }
+    if (terminal.isFull) for (const member of this.#members) member.peer.pause();
+  }
+}

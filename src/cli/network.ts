@@ -1,0 +1,69 @@
+import { networkInterfaces } from 'node:os';
+import { readFile } from 'node:fs/promises';
+import { describeError } from '../link/describe-error.js';
+import { CommandError, ExitCode } from './exit-code.js';
+import type { OptionSpecs } from './options.js';
+
+/** The port of a relay and of a direct listener, unless something else is said. */
+export const DEFAULT_PORT = 8080;
+
+/** Options of everything that dials. */
+export const DIAL_OPTIONS = {
+  'server-key': {
+    type: 'string',
+    value: 'HEX',
+    help: 'The public key that the server or relay must have. Any other ends the attempt.',
+  },
+  ca: {
+    type: 'string',
+    value: 'FILE',
+    help: 'Certificates (PEM) to trust for wss://, instead of those that Node knows.',
+  },
+} as const satisfies OptionSpecs;
+
+/** Options for `tls.connect`. @throws CommandError (as a rejection) when the file cannot be read */
+export async function tlsOptions(ca: string | undefined): Promise<{ ca: string } | undefined> {
+  if (ca === undefined) return undefined;
+  try {
+    return { ca: await readFile(ca, 'utf8') };
+  } catch (error) {
+    throw new CommandError(`The certificates cannot be read (${describeError(error)}).`, {
+      exitCode: ExitCode.USAGE,
+    });
+  }
+}
+
+/** Why a port could not be listened at, for people. */
+export function listenFailure(error: unknown, where: string): CommandError {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'EADDRINUSE') {
+    return new CommandError(`Another program listens at ${where} already.`, {
+      hint: 'Choose another with --port; 0 takes any that is free.',
+    });
+  }
+  if (code === 'EACCES') {
+    return new CommandError(`This user may not listen at ${where}.`, {
+      hint: 'Choose a port above 1023 with --port.',
+    });
+  }
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
+    return new CommandError(`This machine has no address ${where}.`, {
+      hint: 'Check --host: it is an address of this machine, and all of them when it is left out.',
+    });
+  }
+  return new CommandError(`Cannot listen at ${where} (${describeError(error)}).`);
+}
+
+/** The URLs of a server at all addresses of this machine, besides the one given: where others can dial it. */
+export function otherUrls(url: string, host: string | undefined): string[] {
+  if (host !== undefined && host !== '0.0.0.0' && host !== '::') return [];
+  const addresses = Object.values(networkInterfaces()).flatMap(list => list ?? []);
+  return addresses
+    .filter(({ internal, family }) => !internal && family === 'IPv4')
+    .map(({ address }) => url.replace('//localhost', `//${address}`));
+}
+
+/** An argument as a POSIX shell takes it. */
+export function shellQuote(argument: string): string {
+  return /^[\w@%+=:,./[\]-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", String.raw`'\''`)}'`;
+}

@@ -1,0 +1,263 @@
+import { isUtf8 } from 'node:buffer';
+import { fromUtf8, utf8 } from '../core/bytes.js';
+import { SecureWebSocketError } from '../core/errors.js';
+import type { ChannelInformation, ChannelPort } from '../link/channel-port.js';
+import { dialChannel, type DialOptions } from '../link/dial.js';
+import type { ServerSecureWebSocket } from '../socket/node-server-secure-web-socket.js';
+
+/**
+ * A ping with this payload says that the input of the sender has ended, behind all that it has sent. To programs other
+ * than this one it is a ping like any other, which they answer and forget.
+ */
+const END_OF_INPUT = 'secure-websocket end of input';
+
+/** How the connection with a peer ended. */
+export interface PeerEnd {
+  /** RFC 6455 section 7.4. */
+  readonly code: number;
+  readonly reason: string;
+  /** Why, when it failed. */
+  readonly error: Error | undefined;
+}
+
+export interface PeerListener {
+  message(data: Uint8Array, isText: boolean): void;
+  /** The peer will send nothing more, and waits for us to end, too. */
+  inputEnded(): void;
+  /** Something that waited has been handed to the network. */
+  progress(): void;
+  /** Called once, and nothing after it. */
+  closed(end: PeerEnd): void;
+}
+
+/** The other end of one open connection, dialled or accepted. Every method is safe to call in every state. */
+export interface Peer {
+  /** 64 lowercase hex characters. */
+  readonly publicKey: string;
+  /** False from the first word of its end on, ours or theirs: what is given to `send` then will not leave. */
+  readonly isOpen: boolean;
+  /** Bytes given to `send` and not handed to the network, also those that never will be. */
+  readonly bufferedAmount: number;
+  /** To be called once: what has happened so far, and all that follows, is told to `listener`. */
+  start(listener: PeerListener): void;
+  send(data: Uint8Array, isText: boolean): void;
+  /** Tells the peer that nothing more will be sent. */
+  endInput(): void;
+  close(code: number, reason?: string): void;
+  terminate(): void;
+  /** No more messages until `resume`; some may still come. */
+  pause(): void;
+  resume(): void;
+}
+
+/** A connection that we have opened. */
+export interface Dialled {
+  readonly peer: Peer;
+  readonly information: Omit<ChannelInformation, 'handshakeHash'>;
+}
+
+/**
+ * Dials `url`. On the channel itself rather than through ClientSecureWebSocket, whose standard interface has no way to
+ * slow a peer down.
+ *
+ * @throws SecureWebSocketError (as a rejection) why there is no connection
+ */
+export async function dialPeer(
+  url: URL,
+  protocols: readonly string[],
+  options: DialOptions,
+  abort: AbortSignal,
+): Promise<Dialled> {
+  return new Promise((resolve, reject) => {
+    let peer: DialledPeer | undefined;
+    const port = dialChannel(url, protocols, options, {
+      opened: information => {
+        if (protocols.length > 0 && information.protocol === '') {
+          const message = `The peer chose none of the subprotocols that were offered (${protocols.join(', ')}).`;
+          port.terminate(new SecureWebSocketError('PROTOCOL_NOT_OFFERED', message));
+          return;
+        }
+        peer = new DialledPeer(port, information.peerPublicKey);
+        resolve({ peer, information });
+      },
+      message: (data, isText) => peer?.received(data, isText),
+      ping: data => {
+        port.pong(data);
+        if (isEndOfInput(data)) peer?.inputEnded();
+      },
+      closing: () => peer?.closing(),
+      sent: () => peer?.progress(),
+      closed: end => {
+        const lost = new SecureWebSocketError('LINK_LOST', 'The connection was lost.');
+        if (peer) peer.closed({ code: end.code, reason: end.reason, error: end.error });
+        else reject(end.error ?? lost);
+      },
+    });
+    // No message before somebody listens.
+    port.pause();
+    abort.addEventListener('abort', () => {
+      port.terminate();
+    });
+  });
+}
+
+class DialledPeer implements Peer {
+  readonly #port: ChannelPort;
+  #listener: PeerListener | undefined;
+  #isOpen = true;
+  #hasInputEnded = false;
+  #end: PeerEnd | undefined;
+  #unsent = 0;
+
+  constructor(
+    port: ChannelPort,
+    readonly publicKey: string,
+  ) {
+    this.#port = port;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  get bufferedAmount(): number {
+    return this.#port.bufferedAmount + this.#unsent;
+  }
+
+  start(listener: PeerListener): void {
+    this.#listener = listener;
+    if (this.#hasInputEnded) listener.inputEnded();
+    if (this.#end) listener.closed(this.#end);
+    else this.#port.resume();
+  }
+
+  send(data: Uint8Array, isText: boolean): void {
+    if (this.#isOpen) this.#port.send(data, isText);
+    else this.#unsent += data.length;
+  }
+
+  endInput(): void {
+    this.#port.ping(utf8(END_OF_INPUT));
+  }
+
+  close(code: number, reason?: string): void {
+    this.#isOpen = false;
+    this.#port.close(code, reason);
+  }
+
+  terminate(): void {
+    this.#isOpen = false;
+    this.#port.terminate();
+  }
+
+  pause(): void {
+    this.#port.pause();
+  }
+
+  resume(): void {
+    this.#port.resume();
+  }
+
+  // What the channel tells
+
+  received(data: Uint8Array, isText: boolean): void {
+    if (isText && !isUtf8(data)) {
+      const message = 'The peer sent a text message that is not UTF-8.';
+      this.#isOpen = false;
+      this.#port.terminate(new SecureWebSocketError('INVALID_UTF8', message));
+    } else {
+      this.#listener?.message(data, isText);
+    }
+  }
+
+  inputEnded(): void {
+    this.#hasInputEnded = true;
+    this.#listener?.inputEnded();
+  }
+
+  progress(): void {
+    this.#listener?.progress();
+  }
+
+  closing(): void {
+    this.#isOpen = false;
+    this.#listener?.progress();
+  }
+
+  closed(end: PeerEnd): void {
+    this.#isOpen = false;
+    this.#end = end;
+    this.#listener?.closed(end);
+  }
+}
+
+/** A connection that a server of ours has accepted. To be called, and started, in its `connection` handler. */
+export function acceptedPeer(socket: ServerSecureWebSocket): Peer {
+  return new AcceptedPeer(socket);
+}
+
+class AcceptedPeer implements Peer {
+  readonly #socket: ServerSecureWebSocket;
+  #listener: PeerListener | undefined;
+
+  constructor(socket: ServerSecureWebSocket) {
+    this.#socket = socket;
+  }
+
+  get publicKey(): string {
+    return this.#socket.peerPublicKey;
+  }
+
+  get isOpen(): boolean {
+    return this.#socket.readyState === this.#socket.OPEN;
+  }
+
+  get bufferedAmount(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  start(listener: PeerListener): void {
+    this.#listener = listener;
+    const socket = this.#socket;
+    // `close` follows, and `failure` keeps the reason.
+    socket.on('error', () => undefined);
+    socket.on('message', (data, isBinary) => {
+      // A Buffer: `binaryType` is the default.
+      listener.message(data as Uint8Array, !isBinary);
+    });
+    socket.on('ping', data => {
+      if (isEndOfInput(data)) listener.inputEnded();
+    });
+    socket.on('close', (code, reason) => {
+      listener.closed({ code, reason: fromUtf8(reason) ?? '', error: socket.failure });
+    });
+  }
+
+  send(data: Uint8Array, isText: boolean): void {
+    this.#socket.send(data, { binary: !isText }, () => this.#listener?.progress());
+  }
+
+  endInput(): void {
+    this.#socket.ping(END_OF_INPUT);
+  }
+
+  close(code: number, reason?: string): void {
+    this.#socket.close(code, reason);
+  }
+
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+}
+
+function isEndOfInput(payload: Uint8Array): boolean {
+  return fromUtf8(payload) === END_OF_INPUT;
+}

@@ -1,0 +1,21 @@
+import { isIPv6 } from 'node:net';
+
+/**
+ * What counts as one client address: an IPv4 address, or the /64 network of an IPv6 address, all of which one customer
+ * usually has (RFC 6177). An IPv4 address in IPv6 clothes (`::ffff:192.0.2.1`) counts as IPv4.
+ */
+export function addressGroup(address: string): string {
+  const plain = address.replace(/%.*$/, '').toLowerCase();
+  const embedded = /^(?:0*:)*:?ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(plain)?.[1];
+  if (embedded !== undefined) return embedded;
+  if (!isIPv6(plain)) return plain;
+  // The last 32 bits may be written as an IPv4 address: two groups' worth, of which the network has none.
+  const [head = '', tail] = plain.replace(/\d+\.\d+\.\d+\.\d+$/, '0:0').split('::');
+  const groups = head === '' ? [] : head.split(':');
+  if (tail !== undefined) {
+    const after = tail === '' ? 0 : tail.split(':').length;
+    while (groups.length + after < 8) groups.push('0');
+  }
+  const network = groups.slice(0, 4).map(group => group.replace(/^0+(?=.)/, ''));
+  return `${network.join(':')}::/64`;
+}

@@ -1,0 +1,46 @@
+import { addressGroup } from './address-group.js';
+
+/** Why there is no room for one more. */
+export type Refusal = 'TOO_MANY' | 'TOO_MANY_FROM_ADDRESS';
+
+/** Counts clients of whom nothing is known yet, in all and per IP address, and says when there are too many. */
+export class Admission {
+  readonly #max: number;
+  readonly #maxPerAddress: number;
+  readonly #byAddress = new Map<string, number>();
+  #count = 0;
+
+  constructor(max: number, maxPerAddress: number) {
+    this.#max = max;
+    this.#maxPerAddress = maxPerAddress;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /**
+   * Takes a place for a client at `address`, or says why there is none. Without an address (a Unix domain socket)
+   * only the places in all count. Gives the function that returns the place; calling it again does nothing.
+   */
+  enter(address: string | undefined): Refusal | (() => void) {
+    if (this.#count >= this.#max) return 'TOO_MANY';
+    const group = address === undefined ? undefined : addressGroup(address);
+    if (group !== undefined) {
+      const there = this.#byAddress.get(group) ?? 0;
+      if (there >= this.#maxPerAddress) return 'TOO_MANY_FROM_ADDRESS';
+      this.#byAddress.set(group, there + 1);
+    }
+    this.#count += 1;
+    let inside = true;
+    return () => {
+      if (!inside) return;
+      inside = false;
+      this.#count -= 1;
+      if (group === undefined) return;
+      const left = (this.#byAddress.get(group) ?? 1) - 1;
+      if (left === 0) this.#byAddress.delete(group);
+      else this.#byAddress.set(group, left);
+    };
+  }
+}

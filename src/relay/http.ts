@@ -1,0 +1,51 @@
+import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+const GREETING =
+  'This is a secure-websocket relay. It speaks WebSocket only: dial it as wss://<this host>/<address of a peer>.\n';
+
+/** An HTTP server that tells whoever comes without a WebSocket where they are, and waits for nobody. `timeout` in milliseconds. */
+export function createRelayServer(timeout: number): Server {
+  const options = {
+    // Of clients that send their request byte by byte, or none at all.
+    headersTimeout: timeout,
+    requestTimeout: timeout,
+    connectionsCheckingInterval: Math.max(100, Math.min(timeout / 2, 5_000)),
+  };
+  return createServer(options, (_request, response) => {
+    response.writeHead(426, {
+      Connection: 'close, Upgrade',
+      Upgrade: 'websocket',
+      'Content-Type': 'text/plain; charset=utf-8',
+      'Content-Length': Buffer.byteLength(GREETING),
+    });
+    response.end(GREETING);
+  });
+}
+
+/** Answers an upgrade with an HTTP error and ends its connection. */
+export function refuseUpgrade(socket: Duplex, status: number, message: string): void {
+  const body = `${message}\n`;
+  const headers = [
+    `HTTP/1.1 ${String(status)} ${STATUS_CODES[status] ?? ''}`,
+    'Connection: close',
+    'Content-Type: text/plain; charset=utf-8',
+    `Content-Length: ${String(Buffer.byteLength(body))}`,
+  ];
+  socket.on('error', () => {
+    socket.destroy();
+  });
+  socket.once('finish', () => {
+    socket.destroy();
+  });
+  socket.end(`${headers.join('\r\n')}\r\n\r\n${body}`);
+}
+
+/** The path that a request names, without query and final slash. */
+export function pathOf(request: IncomingMessage): string {
+  return normalPath((request.url ?? '/').replace(/[?#].*$/s, ''));
+}
+
+export function normalPath(path: string): string {
+  return path.replace(/\/+$/, '') || '/';
+}

@@ -1,0 +1,61 @@
+import type { WebSocket as WsWebSocket } from 'ws';
+
+/** One connection that is watched. */
+export class Watched {
+  readonly ws: WsWebSocket;
+  /** A ping is on its way. */
+  asked = false;
+  /** Something came from the client since the last round. Set for each frame, so it is a plain field. */
+  heard = true;
+
+  constructor(ws: WsWebSocket) {
+    this.ws = ws;
+    ws.on('pong', () => {
+      this.heard = true;
+    });
+  }
+}
+
+/**
+ * Pings every connection once in an interval, which also keeps it open in the eyes of proxies, and ends those from
+ * which nothing came since the ping before: a half-open connection lives two intervals at most.
+ */
+export class Keepalive {
+  readonly #watched = new Set<Watched>();
+  readonly #timer: ReturnType<typeof setInterval>;
+
+  /** `interval` in milliseconds. */
+  constructor(interval: number) {
+    this.#timer = setInterval(() => {
+      this.#round();
+    }, interval);
+    this.#timer.unref();
+  }
+
+  watch(ws: WsWebSocket): Watched {
+    const watched = new Watched(ws);
+    this.#watched.add(watched);
+    return watched;
+  }
+
+  forget(watched: Watched): void {
+    this.#watched.delete(watched);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#watched.clear();
+  }
+
+  #round(): void {
+    for (const watched of this.#watched) {
+      if (watched.asked && !watched.heard) {
+        watched.ws.terminate();
+      } else {
+        watched.asked = true;
+        watched.heard = false;
+        watched.ws.ping();
+      }
+    }
+  }
+}

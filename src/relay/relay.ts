@@ -1,0 +1,379 @@
+import { EventEmitter, once } from 'node:events';
+import type { IncomingMessage, Server as HttpServer } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer, type WebSocket as WsWebSocket } from 'ws';
+import { toHex } from '../core/bytes.js';
+import { SecureWebSocketError } from '../core/errors.js';
+import type { Identity } from '../core/identity.js';
+import { type RegisteredLink, registerAccepted } from '../link/accept.js';
+import { describeError } from '../link/describe-error.js';
+import { resolveIdentity } from '../link/identities.js';
+import type { RawSocket } from '../link/raw-socket.js';
+import { Admission } from './admission.js';
+import { createRelayServer, pathOf, refuseUpgrade } from './http.js';
+import { Keepalive } from './keepalive.js';
+import { type CheckedOptions, checkOptions, type RelayOptions } from './relay-options.js';
+import type { RouterConnection } from './router-connection.js';
+import { Router, type RouterStatistics } from './router.js';
+
+export type { RelayOptions };
+
+/** A registered client, as events tell of it. */
+export interface RelayClient {
+  /** Address of the client: 64 hex digits. */
+  readonly publicKey: string;
+  readonly connectionId: number;
+  /** IP address, where it is known. */
+  readonly remoteAddress: string | undefined;
+}
+
+/** A client that was turned away before it was registered. */
+export interface RelayRefusal {
+  readonly remoteAddress: string | undefined;
+  /** An error code of registration, `TOO_MANY_CONNECTIONS`, or `LINK_LOST` when the client went away by itself. */
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface RelayEvents {
+  /** A client has registered. */
+  connection: [client: RelayClient];
+  /** A registered client is gone. `code`: the status code of RFC 6455 that its connection ended with. */
+  disconnection: [client: RelayClient, code: number];
+  /** Somebody was turned away. */
+  refused: [refusal: RelayRefusal];
+  /** The relay's own HTTP server failed after it had begun to listen. Emitted only if somebody listens. */
+  error: [error: Error];
+}
+
+export interface RelayStatistics extends RouterStatistics {
+  /** WebSocket connections whose client has not proven its key yet. */
+  readonly unregistered: number;
+}
+
+/** `close` waits so long for clients to answer the closing handshake, milliseconds. */
+const CLOSE_GRACE = 1_000;
+/** Messages may come in so many pieces, WebSocket frames and network chunks: each costs far more than its bytes. */
+const MAX_FRAGMENTS = 256;
+const MAX_CHUNKS = 4_096;
+
+/**
+ * A relay: registers clients by their public keys over WebSockets and forwards sealed envelopes between them.
+ *
+ * ```ts
+ * const relay = new Relay({ port: 8080 });
+ * await relay.listen();
+ * console.log(relay.url, relay.publicKey);
+ * ```
+ *
+ * It cannot read what it forwards; it sees who talks to whom, when and how much. Put TLS in front of it, or give it an
+ * HTTPS `server`, to keep that from everybody else.
+ */
+export class Relay extends EventEmitter<RelayEvents> {
+  readonly #options: CheckedOptions;
+  /** Made here, closed here. */
+  readonly #ownServer: HttpServer | undefined;
+  readonly #server: HttpServer | HttpsServer;
+  readonly #upgrades: WebSocketServer;
+  readonly #unregistered: Admission;
+  /** TCP connections to our own server until their client is registered: most never get as far as an upgrade. */
+  readonly #strangers: Admission;
+  readonly #places = new WeakMap<Duplex, () => void>();
+  readonly #sockets = new Set<WsWebSocket>();
+  readonly #tcpSockets = new Set<Socket>();
+  #state: 'new' | 'starting' | 'listening' | 'closed' = 'new';
+  #closing: Promise<void> | undefined;
+  #identity: Identity | undefined;
+  #router: Router | undefined;
+  #keepalive: Keepalive | undefined;
+
+  /** @throws SecureWebSocketError `INVALID_ARGUMENT` when an option cannot be what it is */
+  constructor(options: RelayOptions) {
+    super();
+    this.#options = checkOptions(options);
+    const { maxFrame, maxUnregistered, maxUnregisteredPerIp, registrationTimeout, clientAddress } =
+      this.#options;
+    this.#upgrades = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      // Ciphertext does not get smaller.
+      perMessageDeflate: false,
+      // Somewhat too large an envelope is answered with a notice, not with the end of the connection.
+      maxPayload: 2 * maxFrame,
+      maxFragments: MAX_FRAGMENTS,
+      maxBufferedChunks: MAX_CHUNKS,
+    });
+    this.#unregistered = new Admission(maxUnregistered, maxUnregisteredPerIp);
+    // Twice as many, so that those above the limits still hear why. Behind a proxy all have its address.
+    this.#strangers = new Admission(
+      2 * maxUnregistered,
+      clientAddress === undefined ? 2 * maxUnregisteredPerIp : Infinity,
+    );
+    this.#ownServer = this.#options.server === undefined ? createRelayServer(registrationTimeout) : undefined;
+    this.#server = this.#options.server ?? (this.#ownServer as HttpServer);
+  }
+
+  /**
+   * Loads the identity and starts to listen. Rejects with what the key store or the operating system says; the relay
+   * is closed then.
+   */
+  async listen(): Promise<void> {
+    if (this.#state !== 'new') throw new SecureWebSocketError('INVALID_ARGUMENT', 'A relay listens once.');
+    this.#state = 'starting';
+    try {
+      const identity = await resolveIdentity(this.#options, 'relay');
+      this.#checkOpen();
+      const { maxFrame, maxQueueBytes, maxTotalQueueBytes, onEnvelope, keepaliveInterval } = this.#options;
+      const { crypto } = identity;
+      this.#identity = identity;
+      this.#router = new Router({
+        maxFrame,
+        maxQueueBytes,
+        maxTotalQueueBytes,
+        onEnvelope,
+        ownKey: identity.publicKeyBytes,
+        randomUint32: () => Buffer.from(crypto.randomBytes(4)).readUInt32BE(),
+      });
+      this.#keepalive = new Keepalive(keepaliveInterval);
+      this.#server.on('upgrade', this.#upgrade);
+      if (this.#ownServer) await this.#listenAtPort(this.#ownServer);
+      this.#checkOpen();
+      this.#state = 'listening';
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  /** Public key of the relay, 64 hex digits: what clients can pin. Known once `listen` has resolved. */
+  get publicKey(): string {
+    if (!this.#identity) throw notListening();
+    return this.#identity.publicKey;
+  }
+
+  /** Where clients dial the relay: the first of `addresses`, or where it listens, with the path. */
+  get url(): string {
+    const { addresses, path } = this.#options;
+    return `${addresses?.[0] ?? this.#localLocation()}${path === undefined || path === '/' ? '' : path}`;
+  }
+
+  /** What `net.Server.address()` gives; null while not listening. */
+  address(): AddressInfo | string | null {
+    return this.#server.address();
+  }
+
+  /** Registered connections. */
+  get connections(): number {
+    return this.#router?.statistics.connections ?? 0;
+  }
+
+  /** What passed through, and what is here at the moment. */
+  get statistics(): RelayStatistics {
+    const router = this.#router?.statistics ?? NO_STATISTICS;
+    return { ...router, unregistered: this.#unregistered.count };
+  }
+
+  /**
+   * Closes every connection with status 1001 and stops to listen. Whoever does not answer within a second is cut off.
+   * A `server` that was given stays open.
+   */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    this.#state = 'closed';
+    this.#server.off('upgrade', this.#upgrade);
+    this.#keepalive?.stop();
+    const server = this.#ownServer;
+    const closed = server?.listening
+      ? new Promise(resolve => {
+          server.close(resolve);
+        })
+      : undefined;
+
+    const gone = [...this.#sockets].map(async ws => {
+      ws.close(1001, 'The relay is going down.');
+      await once(ws, 'close');
+    });
+    let cutOff: NodeJS.Timeout | undefined;
+    const grace = new Promise<void>(resolve => {
+      cutOff = setTimeout(resolve, CLOSE_GRACE);
+    });
+    await Promise.race([Promise.all(gone), grace]);
+    clearTimeout(cutOff);
+    for (const ws of this.#sockets) ws.terminate();
+    for (const socket of this.#tcpSockets) socket.destroy();
+    await Promise.all(gone);
+    await closed;
+  }
+
+  async #listenAtPort(server: HttpServer): Promise<void> {
+    const { port, host } = this.#options;
+    server.on('connection', this.#greet);
+    server.listen({ port, host });
+    await once(server, 'listening');
+    server.on('error', error => {
+      if (this.listenerCount('error') > 0) this.emit('error', error);
+    });
+  }
+
+  #checkOpen(): void {
+    if (this.#state === 'closed') throw new SecureWebSocketError('ABORTED', 'The relay was closed.');
+  }
+
+  #localLocation(): string {
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string') throw notListening();
+    const scheme = 'setSecureContext' in this.#server ? 'wss' : 'ws';
+    const all = address.address === '::' || address.address === '0.0.0.0';
+    const host = all ? 'localhost' : address.family === 'IPv6' ? `[${address.address}]` : address.address;
+    const { port } = address;
+    return port === (scheme === 'wss' ? 443 : 80)
+      ? `${scheme}://${host}`
+      : `${scheme}://${host}:${String(port)}`;
+  }
+
+  /** A TCP connection to our own server. */
+  readonly #greet = (socket: Socket): void => {
+    const place = this.#strangers.enter(socket.remoteAddress);
+    if (typeof place === 'string') {
+      // Nothing has been read yet that could be answered.
+      socket.destroy();
+      return;
+    }
+    this.#tcpSockets.add(socket);
+    this.#places.set(socket, place);
+    socket.once('close', () => {
+      this.#tcpSockets.delete(socket);
+      place();
+    });
+  };
+
+  readonly #upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    const { path, maxConnections, clientAddress } = this.#options;
+    if (path !== undefined && pathOf(request) !== path) {
+      // On a server that is shared the path may be somebody else's.
+      if (this.#server.listenerCount('upgrade') > 1) return;
+      refuseUpgrade(socket, 404, 'There is no relay at this path.');
+      return;
+    }
+    const remoteAddress = clientAddress ? clientAddress(request) : request.socket.remoteAddress;
+    if (this.#sockets.size >= maxConnections) {
+      this.#turnAway(socket, 503, remoteAddress, 'The relay has as many connections as it takes.');
+      return;
+    }
+    const leave = this.#unregistered.enter(remoteAddress);
+    if (leave === 'TOO_MANY') {
+      this.#turnAway(socket, 503, remoteAddress, 'Too many clients are being registered. Try again later.');
+    } else if (leave === 'TOO_MANY_FROM_ADDRESS') {
+      const message = 'Too many clients from this address are being registered. Try again later.';
+      this.#turnAway(socket, 429, remoteAddress, message);
+    } else {
+      // Also when the upgrade fails for a reason that `ws` finds.
+      socket.once('close', leave);
+      this.#upgrades.handleUpgrade(request, socket, head, ws => {
+        this.#register(ws, request, remoteAddress, () => {
+          leave();
+          this.#places.get(socket)?.();
+        });
+      });
+    }
+  };
+
+  #turnAway(socket: Duplex, status: number, remoteAddress: string | undefined, message: string): void {
+    refuseUpgrade(socket, status, message);
+    this.emit('refused', { remoteAddress, code: 'TOO_MANY_CONNECTIONS', message });
+  }
+
+  #register(
+    ws: WsWebSocket,
+    request: IncomingMessage,
+    remoteAddress: string | undefined,
+    registered: () => void,
+  ): void {
+    const router = this.#router;
+    const identity = this.#identity;
+    if (!router || !identity) throw notListening();
+    this.#sockets.add(ws);
+    ws.once('close', () => {
+      this.#sockets.delete(ws);
+    });
+    const { addresses, userId, deviceId, registrationTimeout, maxFrame } = this.#options;
+    const connectionId = (): number => router.allocateConnectionId();
+    registerAccepted(
+      ws,
+      { identity, addresses, userId, deviceId, registrationTimeout, maxFrame, connectionId },
+      request,
+    ).then(
+      link => {
+        registered();
+        this.#connect(router, ws, link, remoteAddress);
+      },
+      (error: unknown) => {
+        if (this.#state === 'closed') return;
+        const code = error instanceof SecureWebSocketError ? error.code : 'LINK_FAILED';
+        this.emit('refused', { remoteAddress, code, message: describeError(error) });
+      },
+    );
+  }
+
+  #connect(router: Router, ws: WsWebSocket, link: RegisteredLink, remoteAddress: string | undefined): void {
+    const { publicKey, connectionId, socket } = link;
+    const client: RelayClient = { publicKey: toHex(publicKey), connectionId, remoteAddress };
+    const port = router.add(publicKey, connectionId, new LinkConnection(socket));
+    const watched = this.#keepalive?.watch(ws);
+    this.emit('connection', client);
+    link.start({
+      binary: frame => {
+        if (watched) watched.heard = true;
+        port.receive(frame);
+      },
+      drained: () => {
+        port.drained();
+      },
+      closed: code => {
+        port.remove();
+        if (watched) this.#keepalive?.forget(watched);
+        this.emit('disconnection', client, code);
+      },
+    });
+  }
+}
+
+/** A registered link as the router sees it. */
+class LinkConnection implements RouterConnection {
+  readonly #socket: RawSocket;
+
+  constructor(socket: RawSocket) {
+    this.#socket = socket;
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  send(bytes: Uint8Array): void {
+    this.#socket.send(bytes);
+  }
+
+  close(code: number, reason: string): void {
+    this.#socket.close(code, reason);
+  }
+}
+
+const NO_STATISTICS: RouterStatistics = {
+  connections: 0,
+  envelopes: 0,
+  bytes: 0,
+  notices: 0,
+  listeningKeys: 0,
+  contacts: 0,
+  queuedBytes: 0,
+};
+
+function notListening(): SecureWebSocketError {
+  return new SecureWebSocketError('INVALID_ARGUMENT', 'The relay is not listening: await listen() first.');
+}

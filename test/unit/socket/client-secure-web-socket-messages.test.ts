@@ -1,0 +1,276 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { RECEIVE_WINDOW } from '../../../src/core/constants.js';
+import { SecureWebSocketError } from '../../../src/core/errors.js';
+import { ClientSecureWebSocket } from '../../../src/socket/client-secure-web-socket.js';
+import { next, record } from '../../support/conformance/conformance-case.js';
+import { lastDialled } from '../../support/scripted-dial.js';
+import { connect, errorOf, information, open, settle } from '../../support/scripted-socket.js';
+
+vi.mock('../../../src/link/dial.js', () => import('../../support/scripted-dial.js'));
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+describe('sending', () => {
+  it('hands over copies, and counts until the network has them', async () => {
+    const { socket, channel } = await open();
+    const bytes = Uint8Array.from([9, 1, 2, 9]);
+    socket.send(bytes.subarray(1, 3));
+    bytes.fill(7);
+    socket.send('h\u{e9}\u{d800}');
+    expect(channel.calls).toEqual(['binary 0102', 'text h\u{e9}\u{fffd}']);
+    expect(channel.messages[0]?.buffer.byteLength).toBe(2);
+    expect(socket.bufferedAmount).toBe(8);
+    channel.flush(5);
+    channel.flush(2);
+    for (let tick = 0; tick < 20; tick++) await Promise.resolve();
+    expect(socket.bufferedAmount).toBe(8);
+    await settle();
+    expect(socket.bufferedAmount).toBe(1);
+    channel.flush(1);
+    channel.listener.sent?.(100);
+    await settle();
+    expect(socket.bufferedAmount).toBe(0);
+  });
+
+  it('keeps counting what was not sent when the connection is over', async () => {
+    const { socket, channel } = await open();
+    socket.send('never sent');
+    channel.end();
+    socket.send('lost');
+    await next(socket, 'close');
+    socket.send('dropped');
+    await settle();
+    expect(socket.bufferedAmount).toBe(21);
+    expect(channel.calls).not.toContain('text dropped');
+  });
+
+  it('keeps Blobs in their place, also before close()', async () => {
+    const { socket, channel } = await open();
+    socket.send('1');
+    socket.send(new Blob([Uint8Array.of(2)]));
+    socket.send('3');
+    socket.send(new Blob([Uint8Array.of(4)]));
+    socket.close(1000, 'bye');
+    socket.send('5');
+    expect(channel.calls).toEqual(['text 1']);
+    expect(socket.bufferedAmount).toBe(5);
+    expect(socket.readyState).toBe(2);
+    await next(socket, 'close');
+    expect(channel.calls).toEqual(['text 1', 'binary 02', 'text 3', 'binary 04', 'close 1000 bye']);
+  });
+
+  it('drops what waits behind a Blob when the connection ends', async () => {
+    const { socket, channel } = await open();
+    socket.send(new Blob(['a']));
+    socket.send('b');
+    channel.end();
+    await next(socket, 'close');
+    await settle();
+    expect(channel.calls).toEqual([]);
+    expect(socket.bufferedAmount).toBe(2);
+  });
+
+  it('fails when a Blob cannot be read', async () => {
+    const { socket, channel } = await open();
+    const cause = new DOMException('The file has changed.', 'NotReadableError');
+    const blob = new Blob(['a']);
+    blob.arrayBuffer = () => Promise.reject(cause);
+    const { events, closed } = record(socket);
+    socket.send(blob);
+    socket.send('b');
+    expect(await errorOf(socket)).toMatchObject({ code: 'BLOB_UNREADABLE', cause });
+    await closed;
+    expect(channel.calls).toEqual(['terminate']);
+    expect(events).toEqual(['error', 'close 1006']);
+    expect(socket.bufferedAmount).toBe(2);
+  });
+});
+
+describe('receiving', () => {
+  it('delivers ArrayBuffers of exactly the message', async () => {
+    const { socket, channel } = await open();
+    socket.binaryType = 'arraybuffer';
+    const received: ArrayBuffer[] = [];
+    socket.addEventListener('message', ({ data }) => received.push(data as ArrayBuffer));
+    const exact = Uint8Array.of(1, 2);
+    channel.listener.message(exact, false);
+    channel.listener.message(Uint8Array.of(9, 3, 4, 9).subarray(1, 3), false);
+    await settle();
+    // What belongs to the receiver is not copied once more.
+    expect(received[0]).toBe(exact.buffer);
+    expect(received[1]).toEqual(Uint8Array.of(3, 4).buffer);
+  });
+
+  it('delivers ArrayBuffers where there are no Blobs', async () => {
+    const { socket, channel } = await open();
+    vi.stubGlobal('Blob', undefined);
+    const message = next(socket, 'message');
+    channel.binary(1);
+    expect((await message).data).toEqual(Uint8Array.of(1).buffer);
+    expect(socket.binaryType).toBe('blob');
+  });
+
+  it('delivers nothing once it is no longer open', async () => {
+    const { socket, channel } = await open();
+    const { events, closed } = record(socket);
+    channel.text('too late');
+    socket.close();
+    await closed;
+    expect(events).toEqual(['close 1005']);
+  });
+
+  it('fails for text that is not UTF-8, and delivers what came before', async () => {
+    const { socket, channel } = await open();
+    channel.manual = true;
+    const { events, closed } = record(socket);
+    const failure = errorOf(socket);
+    channel.text('before');
+    channel.listener.message(Uint8Array.of(0xc3, 0x28), true);
+    channel.text('after');
+    channel.binary(0);
+    // Whatever the channel says now: this end has failed it.
+    channel.end({ code: 1000, reason: 'fine', wasClean: true });
+    expect((await failure).code).toBe('INVALID_UTF8');
+    expect(await closed).toMatchObject({ code: 1006, reason: '', wasClean: false });
+    expect(channel.calls).toEqual(['terminate']);
+    expect(events).toEqual(['message before', 'error', 'close 1006']);
+  });
+
+  it('keeps a byte order mark', async () => {
+    const { socket, channel } = await open();
+    const message = next(socket, 'message');
+    channel.text('\u{feff}x');
+    expect((await message).data).toBe('\u{feff}x');
+  });
+
+  it('slows the peer down while messages wait for their events', async () => {
+    const { socket, channel } = await open();
+    let count = 0;
+    socket.onmessage = () => count++;
+    channel.listener.message(new Uint8Array(RECEIVE_WINDOW), false);
+    channel.listener.message(new Uint8Array(1), false);
+    expect(channel.calls).toEqual(['pause']);
+    await settle();
+    expect(count).toBe(2);
+    expect(channel.calls).toEqual(['pause', 'resume']);
+    // Empty messages cost something too.
+    for (let n = 0; n < RECEIVE_WINDOW / 32; n++) channel.binary();
+    expect(channel.calls).toEqual(['pause', 'resume', 'pause']);
+    await settle();
+    expect(channel.calls.at(-1)).toBe('resume');
+  });
+
+  it('names the origin of the URL', async () => {
+    const socket = new ClientSecureWebSocket('https://user@Relay.example:443/chat');
+    const { channel } = lastDialled();
+    channel.listener.opened?.(information);
+    const message = next(socket, 'message');
+    channel.text('x');
+    expect((await message).origin).toBe('wss://relay.example');
+  });
+});
+
+describe('closing', () => {
+  it('is CLOSING from the CLOSE of the peer on', async () => {
+    const { socket, channel } = await open();
+    const { events } = record(socket);
+    channel.listener.closing?.();
+    expect(socket.readyState).toBe(1);
+    await settle();
+    expect(socket.readyState).toBe(2);
+    socket.send('dropped');
+    socket.close(1000);
+    expect(channel.calls).toEqual([]);
+    channel.end({ code: 4000, reason: 'done', wasClean: true });
+    expect(await next(socket, 'close')).toMatchObject({ code: 4000, reason: 'done', wasClean: true });
+    expect(events).toEqual(['close 4000']);
+  });
+
+  it('passes code and reason on, and no reason without a code', async () => {
+    for (const [code, reason, call] of [
+      [undefined, undefined, 'close'],
+      [undefined, 'why', 'close'],
+      [1000, undefined, 'close 1000'],
+      [3000, 'why', 'close 3000 why'],
+    ] as const) {
+      const { socket, channel } = await open();
+      socket.close(code, reason);
+      expect(channel.calls).toEqual([call]);
+    }
+  });
+
+  it('fails when the channel does, and says why', async () => {
+    const { socket, channel } = await open();
+    const error = new SecureWebSocketError('DECRYPT_FAILED', 'A record was tampered with.');
+    const event = new Promise<Event>(resolve => {
+      socket.onerror = resolve;
+    });
+    const { events, closed } = record(socket);
+    channel.end({ error });
+    expect(Object.entries(Object.getOwnPropertyDescriptors(await event))).toEqual(
+      expect.arrayContaining([
+        ['error', { value: error, enumerable: true, configurable: true, writable: false }],
+        ['message', { value: error.message, enumerable: true, configurable: true, writable: false }],
+      ]),
+    );
+    expect(await closed).toMatchObject({ code: 1006, wasClean: false });
+    expect(events).toEqual(['error', 'close 1006']);
+  });
+
+  it('has an error of its own for a channel that just ends', async () => {
+    const { socket, channel } = await open();
+    channel.end();
+    expect((await errorOf(socket)).code).toBe('LINK_LOST');
+  });
+
+  it('tells the code that the channel tells', async () => {
+    const { socket, channel } = await open();
+    const { events, closed } = record(socket);
+    channel.end({
+      code: 1009,
+      reason: 'too large',
+      error: new SecureWebSocketError('MESSAGE_TOO_LARGE', 'x'),
+    });
+    expect(await closed).toMatchObject({ code: 1009, reason: 'too large', wasClean: false });
+    expect(events).toEqual(['error', 'close 1009']);
+  });
+
+  it('runs microtasks, and nothing else, between error and close', async () => {
+    const { socket, channel } = await open();
+    const log: string[] = [];
+    socket.onerror = () => {
+      log.push('error');
+      setImmediate(() => log.push('immediate'));
+      setTimeout(() => log.push('timeout'), 0);
+      queueMicrotask(() => {
+        queueMicrotask(() => log.push('microtask'));
+      });
+    };
+    socket.onclose = () => log.push('close');
+    channel.end();
+    await next(socket, 'close');
+    await settle();
+    expect(log.slice(0, 3)).toEqual(['error', 'microtask', 'close']);
+    expect(log).toHaveLength(5);
+  });
+
+  it('while CONNECTING fails the attempt, even when the channel is open already', async () => {
+    const { socket, channel } = connect();
+    channel.manual = true;
+    const { events, closed } = record(socket);
+    const failure = errorOf(socket);
+    channel.listener.opened?.(information);
+    channel.text('unseen');
+    socket.close(1000);
+    expect(socket.readyState).toBe(2);
+    expect(channel.calls).toEqual(['terminate']);
+    channel.end({ code: 1000, wasClean: true });
+    expect(events).toEqual([]);
+    expect((await failure).code).toBe('ABORTED');
+    expect(await closed).toMatchObject({ code: 1006, wasClean: false });
+    expect(events).toEqual(['error', 'close 1006']);
+    expect([socket.protocol, socket.peerPublicKey]).toEqual(['', '']);
+  });
+});
