@@ -42,7 +42,7 @@ export function defineCommand<const Specs extends OptionSpecs>(
     help: commandHelp({ ...content, options }),
     parse: args => {
       const { values, positionals } = parseOptions(options, args);
-      const { help, version } = values as OptionValues<typeof COMMON_OPTIONS>;
+      const { help, version }: OptionValues<typeof COMMON_OPTIONS> = values;
       return {
         help,
         version,

@@ -42,7 +42,7 @@ interface Member {
  * not read.
  */
 export class Exchange {
-  /** All input was read and given to peers. Never rejects: see `localEnd`. */
+  /** All input was read and given to peers. Never settles when the input fails: see `localEnd`. */
   readonly inputEnd: Promise<void>;
   /** Resolves when there is a reason on this side to stop. */
   readonly localEnd: Promise<LocalEnd>;
@@ -74,12 +74,9 @@ export class Exchange {
     this.localEnd = Promise.race([
       interrupted.then(signal => ({ by: 'signal', signal }) as const),
       outputEnd,
-      pump.then(
-        () => new Promise<never>(() => undefined),
-        (error: unknown) => ({ by: 'input', error }) as const,
-      ),
+      pump.then(never, (error: unknown) => ({ by: 'input', error }) as const),
     ]);
-    this.inputEnd = pump.catch(() => undefined);
+    this.inputEnd = pump.catch(never);
   }
 
   /** How many peers are connected. */
@@ -222,7 +219,7 @@ export class Exchange {
     if (this.#options.binary) {
       if (data.length > 0) terminal.write(data);
     } else if (!terminal.showsMessages) {
-      terminal.write(Buffer.concat([data, NEWLINE]));
+      terminal.write(Buffer.concat([data, Buffer.from('\n')]));
     } else {
       const from = this.#members.size > 1 ? `${this.nameOf(peer)}: ` : '';
       if (isText || isUtf8(data)) terminal.print(from + printableMessage(Buffer.from(data).toString()));
@@ -230,4 +227,8 @@ export class Exchange {
     }
     if (terminal.isFull) for (const member of this.#members) member.peer.pause();
   }
+}
+
+function never(): Promise<never> {
+  return new Promise(() => undefined);
 }

@@ -16,13 +16,9 @@ export const ExitCode = {
 
 /** The command line is wrong. */
 export class UsageError extends Error {
-  /** The command it belongs to, for "see … --help". */
-  readonly command: string | undefined;
-
-  constructor(message: string, command?: string) {
+  constructor(message: string) {
     super(message);
     this.name = 'UsageError';
-    this.command = command;
   }
 }
 

@@ -21,14 +21,19 @@ export function commandHelp(content: HelpContent): string {
   return sections(
     [`Usage: secure-websocket ${name} ${usage}`],
     ...description.map(paragraph => wrap(paragraph, '')),
-    ['Options:', ...table(Object.entries(options).map(([long, spec]) => [optionTerm(long, spec), spec.help]))],
+    [
+      'Options:',
+      ...table(Object.entries(options).map(([long, spec]) => [optionTerm(long, spec), spec.help])),
+    ],
     ['Examples:', ...examples.flatMap(([purpose, command]) => [`  # ${purpose}`, `  ${command}`])],
     ['Exit codes:', ...table(EXIT_CODES)],
   );
 }
 
 /** The text of `secure-websocket --help`. */
-export function topLevelHelp(commands: readonly { readonly name: string; readonly summary: string }[]): string {
+export function topLevelHelp(
+  commands: readonly { readonly name: string; readonly summary: string }[],
+): string {
   return sections(
     ['Usage: secure-websocket <command> [options]'],
     wrap(

@@ -41,7 +41,7 @@ export async function chooseIdentity(
 }
 
 /** The key file of `role` in the user's directory for configuration. */
-export function defaultKeyStore(role: string): KeyStore & { readonly path: string } {
+export function defaultKeyStore(role: 'client' | 'server' | 'relay'): FileKeyStore {
   const store = platform.defaultKeyStore(role);
   // The platform of Node keeps keys in files.
   if (store instanceof FileKeyStore) return store;

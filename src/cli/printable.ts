@@ -1,5 +1,4 @@
 /** C0 and C1 controls, and what changes the direction of text: a terminal obeys them, whoever sent them. */
-// eslint-disable-next-line no-control-regex -- these are what it looks for
 const CONTROLS = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
 
 /** `text` on one line, with nothing in it that a terminal would obey. Tabs stay. */

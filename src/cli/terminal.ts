@@ -6,6 +6,9 @@ import type { Io } from './io.js';
 import { splitLines } from './lines.js';
 import { printable } from './printable.js';
 
+/** How long an interrupted command waits for whoever reads its output, milliseconds. */
+const HURRY = 1_000;
+
 const BOLD = 1;
 const RED = 31;
 
@@ -23,6 +26,7 @@ export class Terminal {
   readonly #io: Io;
   #editor: Interface | undefined;
   #isFull = false;
+  #isHurried = false;
   #outputEnd: { readonly error: Error | undefined } | undefined;
   #onDrain: (() => void) | undefined;
   #onOutputEnd: ((error: Error | undefined) => void) | undefined;
@@ -52,7 +56,10 @@ export class Terminal {
   }
 
   /** Calls back when there is room in the output again, and once when it can take no more at all. */
-  watchOutput(handlers: { drained(): void; ended(error: Error | undefined): void }): void {
+  watchOutput(handlers: {
+    readonly drained: () => void;
+    readonly ended: (error: Error | undefined) => void;
+  }): void {
     this.#onDrain = handlers.drained;
     this.#onOutputEnd = handlers.ended;
     if (this.#outputEnd) handlers.ended(this.#outputEnd.error);
@@ -81,6 +88,11 @@ export class Terminal {
     this.#above(() => this.#io.stderr.write(`${this.#styled(printable(text), BOLD)}\n`));
   }
 
+  /** Text of our own to stderr, as it is. */
+  explain(text: string): void {
+    this.#above(() => this.#io.stderr.write(`${text}\n`));
+  }
+
   error(message: string, hint?: string): void {
     const prefix = this.#styled('error:', RED);
     this.#above(() => {
@@ -95,27 +107,31 @@ export class Terminal {
     if (this.isInteractive) return this.#typedLines();
     let told = false;
     return splitLines(this.#chunks(), DEFAULT_MAX_PAYLOAD, () => {
-      if (!told) this.status('The input is not UTF-8 everywhere, and was changed there. For such data give --binary.');
+      if (!told)
+        this.status('The input is not UTF-8 everywhere, and was changed there. For such data give --binary.');
       told = true;
     });
   }
 
-  /** Resolves when everything has left for stdout, or never will. */
-  flush(): Promise<void> {
-    this.close();
-    if (this.#outputEnd) return Promise.resolve();
-    return new Promise(resolve => {
-      this.#io.stdout.write('', () => {
-        resolve();
-      });
-    });
+  /** Somebody has interrupted the command: `flush` must not take long. */
+  hurry(): void {
+    this.#isHurried = true;
   }
 
-  /** Gives the terminal back. */
-  close(): void {
+  /** Gives the terminal back. Resolves when everything has left for stdout, or never will. */
+  async flush(): Promise<void> {
     const editor = this.#editor;
     this.#editor = undefined;
     editor?.close();
+    if (this.#outputEnd) return;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>(resolve => {
+      this.#io.stdout.write('', () => {
+        resolve();
+      });
+      if (this.#isHurried) timer = setTimeout(resolve, HURRY);
+    });
+    clearTimeout(timer);
   }
 
   async *#chunks(): AsyncGenerator<Uint8Array> {

@@ -137,6 +137,16 @@ export class Channel {
     return this.#queuedBytes;
   }
 
+  /** Whether CLOSE has been written: nothing but credit may follow it. */
+  get closeSent(): boolean {
+    return this.#closeSent;
+  }
+
+  /** True when the closing handshake is done, and only what arrived before it has still to be read. */
+  get waitsForReader(): boolean {
+    return this.#closeSent && this.#closeReceived !== undefined && this.#inbox.length > 0;
+  }
+
   /** Whether `writeRecord` has something to write. */
   get hasRecord(): boolean {
     if (this.#state === 'closed') return false;
@@ -183,6 +193,7 @@ export class Channel {
 
   /** Of several pongs that wait only the latest is sent (RFC 6455 section 5.5.3): a flood of pings takes no memory. */
   pong(data: Uint8Array): void {
+    if (this.#closeSent) return;
     if (this.#state === 'open' || this.#state === 'closing') this.#pong = data;
   }
 
@@ -308,7 +319,7 @@ export class Channel {
         if (this.#closeReceived) return this.#end({ ...this.#closeReceived, wasClean: true });
         return this.fail(resetError(item.payload));
       default:
-        if (this.#state === 'opening') violation('sent data before it accepted the channel');
+        if (this.#state === 'opening' || this.#state === 'incoming') violation('sent data before the channel was accepted');
     }
     switch (item.opcode) {
       case Opcode.CLOSE:
@@ -362,7 +373,7 @@ export class Channel {
       this.#owed = 0;
     }
     if (!message) return;
-    if (this.#paused) this.#inbox.push(message);
+    if (this.#paused) this.#inbox.push({ ...message, data: compact(message.data) });
     else this.#emit({ type: 'message', channel: this, ...message });
   }
 

@@ -30,8 +30,8 @@ export const MAX_UNCONFIRMED_HANDSHAKES_PER_PEER = 4;
 /** An answered handshake that is not confirmed is forgotten after this. */
 export const UNCONFIRMED_HANDSHAKE_TIME = 10_000;
 /** Handshake initiations accepted from one peer address: a bucket of this many, one more per `HANDSHAKE_INTERVAL`. */
-export const HANDSHAKE_BURST = 16;
-export const HANDSHAKE_INTERVAL = 1_000;
+export const HANDSHAKE_BURST = 128;
+export const HANDSHAKE_INTERVAL = 50;
 /** Ephemeral keys of initiations that are remembered, so that a replayed initiation costs and changes nothing. */
 export const MAX_SEEN_EPHEMERALS = 16_384;
 /** Sessions of one endpoint. */

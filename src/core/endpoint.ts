@@ -7,7 +7,7 @@ import {
   MAX_CHANNELS_PER_PEER,
 } from './constants.js';
 import type { Crypto, KeyPair } from './crypto.js';
-import { SecureWebSocketError } from './errors.js';
+import { type ErrorCode, SecureWebSocketError } from './errors.js';
 import { decodeFrame, ENVELOPE_HEADER_LENGTH, encodeEnvelope, encodeListen, peerAddress } from './frame.js';
 import { decodeOpen, encodeOpen, type OpenParameters } from './open-parameters.js';
 import {
@@ -83,8 +83,8 @@ export class Endpoint {
         plaintext: (session, keys, plaintext, now) => {
           this.#record(session, keys, plaintext, now);
         },
-        failed: (session, error) => {
-          this.#sessionFailed(session, error);
+        failed: (session, error, now) => {
+          this.#sessionFailed(session, error, now);
         },
         attemptFailed: (attempt, error) => {
           for (const [channel, its] of [...this.#waiting]) if (its === attempt) this.#fail(channel, error);
@@ -136,10 +136,10 @@ export class Endpoint {
     const channel = this.#newChannel(this.#nextChannelId, true);
     channel.open(parameters);
     this.#nextChannelId = (this.#nextChannelId % 0xffff_ffff) + 1;
-    this.#deadline(channel, now + CONNECT_TIMEOUT);
     const session = this.#sessions.find(address);
     if (session) this.#attach(channel, session);
     else this.#waiting.set(channel, this.#sessions.dial(address, now));
+    this.#deadline(channel, now + CONNECT_TIMEOUT);
     return channel;
   }
 
@@ -157,9 +157,10 @@ export class Endpoint {
     this.#remove(channel);
   }
 
-  /** To be called after anything that gives a channel something to send. */
+  /** To be called after anything that gives a channel something to send, or that may end it. */
   wake(channel: Channel): void {
-    if (channel.session && channel.hasRecord) this.#ready.add(channel);
+    if (channel.state === 'closed') this.#remove(channel);
+    else if (channel.session && channel.hasRecord) this.#ready.add(channel);
   }
 
   /** Starts the closing handshake. A channel that is not open yet is failed instead. */
@@ -168,8 +169,8 @@ export class Endpoint {
       this.terminate(channel, new SecureWebSocketError('ABORTED', 'The socket was closed before it was open.'), now);
       return;
     }
+    if (channel.state === 'open') this.#deadline(channel, now + CLOSE_TIMEOUT);
     channel.close(code, reason);
-    if (channel.state === 'closing') this.#deadline(channel, now + CLOSE_TIMEOUT);
     this.wake(channel);
   }
 
@@ -179,8 +180,11 @@ export class Endpoint {
     const code = closeCodeFor(error);
     // A channel that no record of ours has announced is not known to the peer.
     if (channel.session) {
-      if (code === undefined || channel.state === 'opening') this.#tell(channel, Opcode.RESET, resetPayload(error.code), now);
-      else this.#tell(channel, Opcode.CLOSE, encodeClose(code), now);
+      if (code !== undefined && channel.state !== 'opening' && !channel.closeSent) {
+        this.#tell(channel, Opcode.CLOSE, encodeClose(code), now);
+      }
+      // Also after CLOSE: nothing that the peer still has to say would be heard.
+      this.#tell(channel, Opcode.RESET, resetPayload(error.code), now);
     }
     this.#fail(channel, error);
   }
@@ -192,7 +196,7 @@ export class Endpoint {
   receive(bytes: Uint8Array, now: number): void {
     const frame = decodeFrame(bytes);
     if (frame.type === 'envelope') this.#sessions.receive(frame.address, frame.body, now);
-    else if (frame.type === 'notice') this.#sessions.notice(frame.address, frame.reason);
+    else if (frame.type === 'notice') this.#sessions.notice(frame.address, frame.reason, now);
     else throw new SecureWebSocketError('FRAME_MALFORMED', 'Received a frame that only clients send.');
   }
 
@@ -298,6 +302,8 @@ export class Endpoint {
       this.terminate(channel, new SecureWebSocketError('SESSION_TIMEOUT', message), now);
     } else if (channel.state === 'incoming') {
       this.refuse(channel, 503, 'the application did not answer in time', now);
+    } else if (channel.waitsForReader) {
+      this.#deadlines.delete(channel);
     } else {
       const message = `The peer did not answer CLOSE within ${String(CLOSE_TIMEOUT / 1000)} s.`;
       this.terminate(channel, new SecureWebSocketError('CLOSE_TIMEOUT', message), now);
@@ -306,19 +312,22 @@ export class Endpoint {
 
   #established(attempt: Attempt, session: Session): void {
     for (const [channel, its] of [...this.#waiting]) if (its === attempt) this.#attach(channel, session);
+    // The peer may not use the new keys before it has heard something under them (WireGuard, section 5.4.6). At once,
+    // be there more to say or not: that may have to wait until the network has room.
+    if (session.current) this.#seal(session, session.current, EMPTY);
     this.#wakeChannels(session);
-    const keys = session.current;
-    // The peer may not use the new keys before it has heard something under them (WireGuard, section 5.4.6).
-    const hasMore = [...(this.#channels.get(session)?.values() ?? [])].some(channel => channel.hasRecord);
-    if (keys && !hasMore) this.#seal(session, keys, EMPTY);
   }
 
   #wakeChannels(session: Session): void {
     for (const channel of this.#channels.get(session)?.values() ?? []) this.wake(channel);
   }
 
-  #sessionFailed(session: Session, error: SecureWebSocketError): void {
-    for (const channel of [...(this.#channels.get(session)?.values() ?? [])]) this.#fail(channel, error);
+  #sessionFailed(session: Session, error: SecureWebSocketError, now: number): void {
+    for (const channel of [...(this.#channels.get(session)?.values() ?? [])]) {
+      // The peer noticed nothing of it, perhaps, and would wait for ever.
+      if (!UNREACHABLE.has(error.code)) this.#tell(channel, Opcode.RESET, resetPayload(error.code), now);
+      this.#fail(channel, error);
+    }
   }
 
   #record(session: Session, keys: TransportKeys, plaintext: Uint8Array, now: number): void {
@@ -326,7 +335,7 @@ export class Endpoint {
     try {
       header = decodeRecordHeader(plaintext);
     } catch (error) {
-      this.#sessions.fail(session, asError(error));
+      this.#sessions.fail(session, asError(error), now);
       return;
     }
     // What the sender calls "mine" is what we call "theirs".
@@ -359,7 +368,7 @@ export class Endpoint {
     try {
       items = decodeItems(record);
     } catch (error) {
-      this.#sessions.fail(session, asError(error));
+      this.#sessions.fail(session, asError(error), now);
       return;
     }
     const [first] = items;
@@ -438,6 +447,9 @@ export class Endpoint {
 }
 
 const EMPTY = new Uint8Array(0);
+
+/** With these the peer gets nothing that is sent to it. */
+const UNREACHABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['PEER_NOT_HERE', 'PEER_REFUSED', 'PEER_GONE']);
 
 function nameOf(id: number, openedByUs: boolean): string {
   return openedByUs ? `+${String(id)}` : `-${String(id)}`;

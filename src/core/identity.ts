@@ -41,7 +41,7 @@ export class Identity {
       throw new SecureWebSocketError('INVALID_SEED', 'The seed is all zero: it was wiped or damaged.');
     }
     this.#crypto = crypto;
-    this.#seed = seed.slice();
+    this.#seed = Uint8Array.from(seed);
     this.#signingSeed = crypto.deriveKey(this.#seed, 2, 'SWSED255');
     const secretKey = crypto.deriveKey(this.#seed, 1, 'SWSX2551');
     this.#keyPair = new SecretKeyPair(secretKey, crypto.x25519PublicKey(secretKey));

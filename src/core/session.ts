@@ -17,9 +17,6 @@ export type Opened =
   /** It was a repetition, overtaken, or under keys that are gone. */
   | undefined;
 
-/** Indices of keys wiped lately: late messages under them are no sign of tampering. */
-const MAX_RETIRED = 8;
-
 /**
  * A Noise session with one peer: up to three generations of keys, as WireGuard keeps them (whitepaper, section 5.4.6 and 6).
  * `next`: answered, not yet confirmed; `current`: what is sealed with; `previous`: still opened with.
@@ -31,7 +28,6 @@ export class Session {
   #current: TransportKeys | undefined;
   /** More than one when an initiator tried again before our answer reached it. */
   #next: TransportKeys[] = [];
-  readonly #retired: number[] = [];
   readonly #onRetire: (keys: TransportKeys) => void;
 
   /** `onRetire` is told of keys that were just wiped. */
@@ -102,11 +98,6 @@ export class Session {
     return age >= (keys.initiator ? REKEY_AFTER_TIME : REJECT_AFTER_TIME - KEEPALIVE_TIMEOUT - REKEY_TIMEOUT);
   }
 
-  /** True when this index was ours until lately, so that a late message under it is nothing to worry about. */
-  wasRetired(localIndex: number): boolean {
-    return this.#retired.includes(localIndex);
-  }
-
   /** Wipes keys that can no longer be used, and answered handshakes that were not confirmed by `unconfirmedBefore`. */
   expire(now: number, unconfirmedBefore: number): void {
     this.#next = this.#next.filter(keys => keys.createdAt > unconfirmedBefore || this.#retire(keys));
@@ -128,8 +119,6 @@ export class Session {
 
   #retire(keys: TransportKeys): false {
     keys.wipe();
-    this.#retired.push(keys.localIndex);
-    if (this.#retired.length > MAX_RETIRED) this.#retired.shift();
     this.#onRetire(keys);
     return false;
   }

@@ -43,8 +43,8 @@ export interface SessionsOwner {
   confirmed(session: Session): void;
   /** An authentic record, opened with `keys`. */
   plaintext(session: Session, keys: TransportKeys, plaintext: Uint8Array, now: number): void;
-  /** `session` is over, with everything on it. Its keys are wiped. */
-  failed(session: Session, error: SecureWebSocketError): void;
+  /** `session` is over, with everything on it. Its keys are wiped afterwards: the peer can still be told. */
+  failed(session: Session, error: SecureWebSocketError, now: number): void;
   attemptFailed(attempt: Attempt, error: SecureWebSocketError): void;
   /** True while something stands on `session`, so that it must outlive its keys. */
   uses(session: Session): boolean;
@@ -62,6 +62,9 @@ export interface SessionsOptions {
   readonly wallClock: () => number;
 }
 
+/** Indices of keys wiped lately that are remembered. */
+const MAX_RETIRED = 4_096;
+
 interface PendingAttempt extends Attempt {
   localIndex: number;
   state: HandshakeState;
@@ -74,6 +77,8 @@ export class Sessions {
   readonly #owner: SessionsOwner;
   readonly #byAddress = new Map<string, Session>();
   readonly #byIndex = new Map<number, { session: Session; keys: TransportKeys }>();
+  /** What was ours until lately, be its session gone too: a late message under it is no sign of tampering. */
+  readonly #retired = new Set<number>();
   readonly #attempts = new Map<string, PendingAttempt>();
   readonly #seenEphemerals = new Set<string>();
   readonly #budget = new HandshakeBudget();
@@ -120,7 +125,7 @@ export class Sessions {
     try {
       body = decodeSealedBody(bytes);
     } catch (error) {
-      this.#refuse(source, asError(error));
+      this.#refuse(source, asError(error), now);
       return;
     }
     if (body.type === 'transport') this.#transport(source, body.receiverIndex, bytes, now);
@@ -129,20 +134,20 @@ export class Sessions {
   }
 
   /** The router could not deliver something to `address`, or the peer there is gone. */
-  notice(address: Uint8Array, reason: NoticeReason): void {
+  notice(address: Uint8Array, reason: NoticeReason, now: number): void {
     const error = noticeError(reason);
     const attempt = this.#attempts.get(toHex(address));
     // A full queue passes: the handshake is tried again by itself.
-    if (attempt && reason !== Reason.QUEUE_FULL) this.#failAttempt(attempt, error);
+    if (attempt && reason !== Reason.QUEUE_FULL) this.#failAttempt(attempt, error, now);
     const session = this.find(address);
-    if (session) this.fail(session, error);
+    if (session) this.fail(session, error, now);
   }
 
   /** Ends a session and wipes its keys. */
-  fail(session: Session, error: SecureWebSocketError): void {
+  fail(session: Session, error: SecureWebSocketError, now: number): void {
     if (this.#byAddress.get(toHex(session.address)) !== session) return;
+    this.#owner.failed(session, error, now);
     this.#forget(session);
-    this.#owner.failed(session, error);
   }
 
   /** Ends a session that nothing uses any more, silently. */
@@ -155,10 +160,9 @@ export class Sessions {
     for (const attempt of [...this.#attempts.values()]) {
       if (now >= attempt.startedAt + REKEY_ATTEMPT_TIME) {
         const message = `The peer did not answer a handshake within ${String(REKEY_ATTEMPT_TIME / 1000)} s.`;
-        this.#failAttempt(attempt, new SecureWebSocketError('SESSION_TIMEOUT', message));
+        this.#failAttempt(attempt, new SecureWebSocketError('SESSION_TIMEOUT', message), now);
       } else if (now >= attempt.sentAt + REKEY_TIMEOUT) {
-        this.#abandon(attempt);
-        this.#initiate(attempt.address, attempt.session, attempt.startedAt, now, attempt);
+        this.#again(attempt, now);
       }
     }
     for (const session of [...this.#byAddress.values()]) {
@@ -180,7 +184,9 @@ export class Sessions {
     const key = toHex(address);
     let session = this.#byAddress.get(key);
     if (!session) {
-      session = new Session(address.slice(), keys => this.#byIndex.delete(keys.localIndex));
+      session = new Session(address.slice(), keys => {
+        this.#retire(keys.localIndex);
+      });
       this.#byAddress.set(key, session);
     }
     return session;
@@ -192,6 +198,15 @@ export class Sessions {
     if (attempt?.session === session) this.#abandon(attempt);
     session.wipe();
     this.#byAddress.delete(key);
+  }
+
+  #retire(index: number): void {
+    this.#byIndex.delete(index);
+    this.#retired.add(index);
+    if (this.#retired.size > MAX_RETIRED) {
+      const [oldest] = this.#retired;
+      if (oldest !== undefined) this.#retired.delete(oldest);
+    }
   }
 
   #index(session: Session, keys: TransportKeys): void {
@@ -308,19 +323,33 @@ export class Sessions {
       this.#owner.refused(new SecureWebSocketError('REPLAYED', 'An answer came to no handshake that is under way.'));
       return;
     }
-    if (!isFrom(attempt.address, source)) {
-      const message = 'The relay names another source for an answer than the peer that was asked.';
-      this.#failAttempt(attempt, new SecureWebSocketError('SOURCE_MISMATCH', message));
-      return;
-    }
+    const fromItsPeer = isFrom(attempt.address, source);
     try {
       attempt.state.readMessage(noise);
     } catch (error) {
-      this.#failAttempt(attempt, asError(error));
+      if (fromItsPeer) {
+        this.#failAttempt(attempt, asError(error), now);
+      } else {
+        // Whoever guesses an index must not be able to end another's handshake: it is made anew.
+        this.#owner.refused(asError(error));
+        this.#again(attempt, now);
+      }
+      return;
+    }
+    if (!fromItsPeer) {
+      const message = 'The relay names another source for an answer than the peer that made it.';
+      this.#failAttempt(attempt, new SecureWebSocketError('SOURCE_MISMATCH', message), now);
       return;
     }
     this.#attempts.delete(toHex(attempt.address));
     const session = attempt.session ?? this.#sessionAt(source);
+    if (session.current && session.current.createdAt >= attempt.sentAt) {
+      // Another handshake with this peer was under way, and its keys are as fresh. Two changes of keys at once would
+      // wipe those under which the peer's messages are still on their way.
+      attempt.state.wipe();
+      this.#owner.established(attempt, session);
+      return;
+    }
     const keys = new TransportKeys({
       localIndex: receiverIndex,
       remoteIndex: senderIndex,
@@ -340,8 +369,9 @@ export class Sessions {
     if (!entry) {
       const known = this.find(source);
       // Keys that were retired lately may still have messages on their way; anything else was tampered with.
-      if (known?.wasRetired(receiverIndex) === false && known.current) {
-        this.fail(known, new SecureWebSocketError('DECRYPT_FAILED', 'A message came under keys that were never agreed.'));
+      if (known?.current && !this.#retired.has(receiverIndex)) {
+        const message = 'A message came under keys that were never agreed.';
+        this.fail(known, new SecureWebSocketError('DECRYPT_FAILED', message), now);
       }
       return;
     }
@@ -352,35 +382,52 @@ export class Sessions {
       opened = session.open(keys, body, now);
     } catch (error) {
       // Whoever guesses an index must not be able to end another's session.
-      if (fromItsPeer) this.fail(session, asError(error));
+      if (fromItsPeer) this.fail(session, asError(error), now);
       else this.#owner.refused(asError(error));
       return;
     }
     if (!fromItsPeer) {
       if (opened === undefined) return;
       const message = 'The relay names another source for a message than the peer that sealed it.';
-      this.fail(session, new SecureWebSocketError('SOURCE_MISMATCH', message));
+      this.fail(session, new SecureWebSocketError('SOURCE_MISMATCH', message), now);
       return;
     }
     if (opened === undefined) {
       this.#owner.refused(new SecureWebSocketError('REPLAYED', 'A message was repeated, overtaken or too old.'));
       return;
     }
-    if (opened.confirmed) this.#owner.confirmed(session);
+    if (opened.confirmed) this.#confirmed(session);
     if (opened.plaintext.length > 0) this.#owner.plaintext(session, keys, opened.plaintext, now);
   }
 
+  #confirmed(session: Session): void {
+    // A handshake of ours that crossed the peer's has no purpose any more.
+    const pending = this.#attempts.get(toHex(session.address));
+    if (pending) {
+      this.#abandon(pending);
+      this.#owner.established(pending, session);
+    } else {
+      this.#owner.confirmed(session);
+    }
+  }
+
   /** Nonsense in the name of a peer ends the session with it, and nothing else. */
-  #refuse(source: Uint8Array, error: SecureWebSocketError): void {
+  #refuse(source: Uint8Array, error: SecureWebSocketError, now: number): void {
     const session = this.find(source);
-    if (session?.current) this.fail(session, error);
+    if (session?.current) this.fail(session, error, now);
     else this.#owner.refused(error);
   }
 
-  #failAttempt(attempt: PendingAttempt, error: SecureWebSocketError): void {
+  #failAttempt(attempt: PendingAttempt, error: SecureWebSocketError, now: number): void {
     this.#abandon(attempt);
-    if (attempt.session) this.fail(attempt.session, error);
+    if (attempt.session) this.fail(attempt.session, error, now);
     else this.#owner.attemptFailed(attempt, error);
+  }
+
+  /** Makes the initiation of a handshake anew, with a new ephemeral key. */
+  #again(attempt: PendingAttempt, now: number): void {
+    this.#abandon(attempt);
+    this.#initiate(attempt.address, attempt.session, attempt.startedAt, now, attempt);
   }
 
   #abandon(attempt: PendingAttempt): void {

@@ -45,10 +45,10 @@ interface KeyRecord {
  * Keeps the seed in the IndexedDB of the page's origin, wrapped by an AES-256-GCM key of WebCrypto that cannot be
  * exported. All tabs of the origin share it.
  *
- * What the wrapping is for: whoever copies the contents of the database from a script gets a key that works in this
- * browser only. What it is not for: a script that runs in the origin can use the key as the library does, and a
- * thief of the browser's profile has both. An application that wants the browser to keep the identity when space
- * runs out asks for that itself (`navigator.storage.persist()`).
+ * What the wrapping is for: a script that dumps the database finds no seed to carry away. What it is not for: a script
+ * that runs in the origin can unwrap it as this class does, and a thief of the browser's profile has the wrapping key
+ * as well. An application that wants the browser to keep the identity when space runs out asks for that itself
+ * (`navigator.storage.persist()`).
  *
  * Why not keep an X25519 CryptoKey: WebKit does not bring one back from IndexedDB.
  */

@@ -30,12 +30,17 @@ export interface WebSocketConstructor {
   new (url: string, protocols?: string | string[]): WebSocketLike;
 }
 
-/** The part of a WHATWG WebSocket (or of a `ws` WebSocket) that a link needs. */
+/**
+ * The part of a WHATWG WebSocket (or of a `ws` WebSocket) that a link needs. Loose where the classes of different
+ * runtimes disagree about types: any of them is to fit.
+ */
 export interface WebSocketLike {
   binaryType: string;
   readonly bufferedAmount: number;
   readonly readyState: number;
-  send(data: string | Uint8Array): void;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- see above
+  send(data: any): void;
   close(code?: number, reason?: string): void;
-  addEventListener(type: string, listener: (event: never) => void): void;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- see above
+  addEventListener(type: any, listener: any): void;
 }

@@ -10,12 +10,13 @@ export function addressGroup(address: string): string {
   if (embedded !== undefined) return embedded;
   if (!isIPv6(plain)) return plain;
   // The last 32 bits may be written as an IPv4 address: two groups' worth, of which the network has none.
-  const [head = '', tail] = plain.replace(/\d+\.\d+\.\d+\.\d+$/, '0:0').split('::');
-  const groups = head === '' ? [] : head.split(':');
-  if (tail !== undefined) {
-    const after = tail === '' ? 0 : tail.split(':').length;
-    while (groups.length + after < 8) groups.push('0');
-  }
-  const network = groups.slice(0, 4).map(group => group.replace(/^0+(?=.)/, ''));
-  return `${network.join(':')}::/64`;
+  const [head = '', tail = ''] = plain.replace(/\d+\.\d+\.\d+\.\d+$/, '0:0').split('::');
+  const before = groupsOf(head);
+  const after = groupsOf(tail);
+  const between = new Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0');
+  return `${[...before, ...between, ...after].slice(0, 4).join(':')}::/64`;
+}
+
+function groupsOf(part: string): string[] {
+  return part === '' ? [] : part.split(':').map(group => group.replace(/^0+(?=.)/, ''));
 }

@@ -27,7 +27,10 @@ export class Keepalive {
   /** `interval` in milliseconds. */
   constructor(interval: number) {
     this.#timer = setInterval(() => {
-      this.#round();
+      // Not at once: after a long pause of the process the answers are there, but have not been read yet.
+      setImmediate(() => {
+        this.#round();
+      });
     }, interval);
     this.#timer.unref();
   }

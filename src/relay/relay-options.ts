@@ -33,7 +33,7 @@ export interface RelayOptions {
   /** Names of the relay's operator and machine, told to clients in signed device information. */
   readonly userId?: string | undefined;
   readonly deviceId?: string | undefined;
-  /** Largest frame, bytes, header included. 4 KiB to 16 MiB, default 256 KiB. */
+  /** Largest frame, bytes, header included. 32 KiB to 16 MiB, default 256 KiB. */
   readonly maxFrame?: number | undefined;
   /** Most bytes that may wait for one connection. Default 16 MiB. */
   readonly maxQueueBytes?: number | undefined;

@@ -55,9 +55,11 @@ export interface RelayStatistics extends RouterStatistics {
 
 /** `close` waits so long for clients to answer the closing handshake, milliseconds. */
 const CLOSE_GRACE = 1_000;
-/** Messages may come in so many pieces, WebSocket frames and network chunks: each costs far more than its bytes. */
-const MAX_FRAGMENTS = 256;
-const MAX_CHUNKS = 4_096;
+/** A message may come in so many WebSocket fragments. */
+const MAX_FRAGMENTS = 1_024;
+/** ... and in so many network chunks, or more if they have this size on average, bytes: tiny ones cost far more than their bytes. */
+const MIN_CHUNKS = 4_096;
+const CHUNK_SIZE = 256;
 
 /**
  * A relay: registers clients by their public keys over WebSockets and forwards sealed envelopes between them.
@@ -95,15 +97,16 @@ export class Relay extends EventEmitter<RelayEvents> {
     this.#options = checkOptions(options);
     const { maxFrame, maxUnregistered, maxUnregisteredPerIp, registrationTimeout, clientAddress } =
       this.#options;
+    // Somewhat too large an envelope is answered with a notice, not with the end of the connection.
+    const maxPayload = 2 * maxFrame;
     this.#upgrades = new WebSocketServer({
       noServer: true,
       clientTracking: false,
       // Ciphertext does not get smaller.
       perMessageDeflate: false,
-      // Somewhat too large an envelope is answered with a notice, not with the end of the connection.
-      maxPayload: 2 * maxFrame,
+      maxPayload,
       maxFragments: MAX_FRAGMENTS,
-      maxBufferedChunks: MAX_CHUNKS,
+      maxBufferedChunks: Math.max(MIN_CHUNKS, maxPayload / CHUNK_SIZE),
     });
     this.#unregistered = new Admission(maxUnregistered, maxUnregisteredPerIp);
     // Twice as many, so that those above the limits still hear why. Behind a proxy all have its address.
@@ -213,11 +216,17 @@ export class Relay extends EventEmitter<RelayEvents> {
   async #listenAtPort(server: HttpServer): Promise<void> {
     const { port, host } = this.#options;
     server.on('connection', this.#greet);
-    server.listen({ port, host });
-    await once(server, 'listening');
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.once('listening', resolve);
+      // Instead of `listening`, when `close` is called in between.
+      server.once('close', resolve);
+      server.listen({ port, host });
+    });
     server.on('error', error => {
       if (this.listenerCount('error') > 0) this.emit('error', error);
     });
+    if (this.#closing && server.listening) server.close();
   }
 
   #checkOpen(): void {

@@ -24,6 +24,11 @@ import type { ServerSocketOptions } from './server-secure-web-socket.js';
 import { callGuarded } from './tasks.js';
 import { verifyClient } from './verify-client.js';
 
+/** A frame may come in so many WebSocket fragments: each costs far more than its bytes. */
+const MAX_FRAGMENTS = 256;
+/** The same of network chunks: they are to have so many bytes on the average, far less than a packet of TCP has. */
+const MIN_CHUNK = 64;
+
 /** The request of a client: the HTTP request of its upgrade, or what stands for it behind a relay. */
 export type ServerRequest = IncomingMessage | RelayedRequest;
 
@@ -47,8 +52,13 @@ export interface SecureWebSocketServerOptions
   relay?: RelayServerOptions['relay'] | undefined;
   /** Most connections whose client has not proven its key. Default: 1000. Above it upgrades are answered with 503. */
   maxUnregistered?: number | undefined;
-  /** The same from one IP address. Default: 64, answered with 429. Behind a reverse proxy all come from its address. */
-  maxUnregisteredPerAddress?: number | undefined;
+  /** The same from one IP address. Default: 64. Above it upgrades are answered with 429. */
+  maxUnregisteredPerIp?: number | undefined;
+  /**
+   * The IP address that a request really comes from, when a proxy tells it in a header: for `maxUnregisteredPerIp`.
+   * Undefined: not known, counted in all only. Default: the address of the connection, which is that of the proxy.
+   */
+  clientAddress?: ((request: IncomingMessage) => string | undefined) | undefined;
 }
 
 /**
@@ -76,7 +86,7 @@ export class SecureWebSocketServer extends NeutralSecureWebSocketServer<
     super(options as RelayServerOptions<ServerRequest>, callback);
     const { addresses, userId, deviceId, registrationTimeout, maxFrame, maxPayload } = options;
     this.#acceptOptions = { addresses, userId, deviceId, registrationTimeout, maxFrame, maxPayload };
-    this.#limit = new RegistrationLimit(options.maxUnregistered, options.maxUnregisteredPerAddress);
+    this.#limit = new RegistrationLimit(options.maxUnregistered, options.maxUnregisteredPerIp);
     this.#upgrades = options.relay === undefined ? this.#listen(options) : undefined;
   }
 
@@ -164,6 +174,8 @@ export class SecureWebSocketServer extends NeutralSecureWebSocketServer<
       server,
       noServer,
       maxPayload: maxFrame,
+      maxFragments: MAX_FRAGMENTS,
+      maxBufferedChunks: Math.ceil(maxFrame / MIN_CHUNK),
       perMessageDeflate: false,
       verifyClient: (information, answer) => {
         this.#verifyUpgrade(information, answer);
@@ -217,7 +229,8 @@ export class SecureWebSocketServer extends NeutralSecureWebSocketServer<
 
   /** Counts a connection until its client is registered, or it is gone. False when there are too many. */
   #admitUpgrade(request: IncomingMessage, socket: Duplex): boolean {
-    const place = this.#limit.enter(request.socket.remoteAddress);
+    const { clientAddress } = this.options as SecureWebSocketServerOptions;
+    const place = this.#limit.enter(clientAddress ? clientAddress(request) : request.socket.remoteAddress);
     if (typeof place === 'string') {
       refuseUpgrade(socket, place === 'too many' ? '503 Service Unavailable' : '429 Too Many Requests');
       return false;

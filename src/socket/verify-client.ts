@@ -19,9 +19,11 @@ export type VerifyClientCallback = (
  * As in `ws`: a function of one argument that says whether the client may connect, or one of two that calls back.
  * Beyond `ws`, the first may also return a promise (which `ws` would take for a yes).
  */
-export type VerifyClient<Request> =
-  | ((information: ClientInformation<Request>) => boolean | Promise<boolean>)
-  | ((information: ClientInformation<Request>, callback: VerifyClientCallback) => void);
+export type VerifyClient<Request> = (
+  information: ClientInformation<Request>,
+  callback: VerifyClientCallback,
+  // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- one type for both, so that arguments get theirs
+) => boolean | Promise<boolean> | void;
 
 /** Asks `verify`; at once unless it returns a promise or calls back later. What it throws, or rejects with, is told to `failed`. */
 export function verifyClient<Request>(

@@ -15,7 +15,7 @@ import {
 import { ServerSecureWebSocket } from '../../src/socket/node-server-secure-web-socket.js';
 import { SecureWebSocketServer as NeutralSecureWebSocketServer } from '../../src/socket/secure-web-socket-server.js';
 import { ServerSecureWebSocket as NeutralServerSecureWebSocket } from '../../src/socket/server-secure-web-socket.js';
-import { DialledPeer } from '../support/dialled-peer.js';
+import { DialledPeer, trustStore } from '../support/dialled-peer.js';
 
 const cleanUp: (() => void)[] = [];
 afterEach(() => {
@@ -183,7 +183,10 @@ describe('SecureWebSocketServer', () => {
         socket.send(data as Buffer, { binary: isBinary });
       });
     });
-    const client = new ClientSecureWebSocket(server.url ?? '', [], { identity: Identity.generate() });
+    const client = new ClientSecureWebSocket(server.url ?? '', [], {
+      identity: Identity.generate(),
+      trustStore,
+    });
     client.binaryType = 'arraybuffer';
     const seen: unknown[] = [];
     const big = new Uint8Array(3_000_000).fill(5);
@@ -208,7 +211,10 @@ describe('SecureWebSocketServer', () => {
   it('is answered by a ClientSecureWebSocket when it pings', async () => {
     const server = await serve();
     const connected = connection(server);
-    const client = new ClientSecureWebSocket(server.url ?? '', [], { identity: Identity.generate() });
+    const client = new ClientSecureWebSocket(server.url ?? '', [], {
+      identity: Identity.generate(),
+      trustStore,
+    });
     const { socket } = await connected;
     const pong = once(socket, 'pong');
     socket.ping('are you there?');
@@ -624,7 +630,7 @@ describe('SecureWebSocketServer', () => {
     });
 
     it('are not too many from one address', async () => {
-      const server = await serve({ port: 0, host: '127.0.0.1', maxUnregisteredPerAddress: 2 });
+      const server = await serve({ port: 0, host: '127.0.0.1', maxUnregisteredPerIp: 2 });
       const port = portOf(server);
       const waiting = new WebSocket(`ws://127.0.0.1:${port}`);
       await once(waiting, 'open');

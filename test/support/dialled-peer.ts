@@ -6,6 +6,9 @@ import type { FacePeer, PeerEvent } from './server-face.js';
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 const hex = (data: Uint8Array): string => Buffer.from(data).toString('hex');
 
+/** Every server of a test is a new one, some at the port of one that is gone. */
+export const trustStore = { check: (): boolean => true };
+
 /** A client beneath the face of a WebSocket: it can ping, and sees pings. It answers them. */
 export class DialledPeer implements FacePeer {
   readonly events = new EventQueue<PeerEvent>();
@@ -18,27 +21,32 @@ export class DialledPeer implements FacePeer {
   constructor(url: string, options: DialOptions, protocols: readonly string[] = []) {
     const { promise, resolve, reject } = withResolvers<ChannelInformation>();
     this.opened = promise;
-    this.port = dialChannel(new URL(url), protocols, options, {
-      opened: information => {
-        this.#isOpen = true;
-        resolve(information);
-        for (const act of this.#waiting) act();
+    this.port = dialChannel(
+      new URL(url),
+      protocols,
+      { trustStore, ...options },
+      {
+        opened: information => {
+          this.#isOpen = true;
+          resolve(information);
+          for (const act of this.#waiting) act();
+        },
+        message: (data, isText) => {
+          this.events.push(isText ? ['text', Buffer.from(data).toString()] : ['binary', hex(data)]);
+        },
+        ping: data => {
+          this.events.push(['ping', hex(data)]);
+          this.port.pong(data.slice());
+        },
+        pong: data => {
+          this.events.push(['pong', hex(data)]);
+        },
+        closed: ({ code, reason, error }) => {
+          this.events.push(['close', code, reason]);
+          reject(error ?? new Error(`closed with ${String(code)} before it was open`));
+        },
       },
-      message: (data, isText) => {
-        this.events.push(isText ? ['text', Buffer.from(data).toString()] : ['binary', hex(data)]);
-      },
-      ping: data => {
-        this.events.push(['ping', hex(data)]);
-        this.port.pong(data.slice());
-      },
-      pong: data => {
-        this.events.push(['pong', hex(data)]);
-      },
-      closed: ({ code, reason, error }) => {
-        this.events.push(['close', code, reason]);
-        reject(error ?? new Error(`closed with ${String(code)} before it was open`));
-      },
-    });
+    );
   }
 
   text(text: string): void {

@@ -2,6 +2,10 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
+import { Identity } from '../../src/core/identity.js';
+import { Relay } from '../../src/relay/relay.js';
+import { SecureWebSocketServer } from '../../src/socket/node-secure-web-socket-server.js';
+import { ConformanceServer } from './conformance/conformance-server.js';
 import { startPlainConformance } from './conformance/plain-conformance-server.js';
 
 /** Where the services are. Tests read it with `inject('services')`, in Node and in browsers: plain JSON values. */
@@ -10,6 +14,14 @@ export interface Services {
   readonly plainEcho: string;
   /** The server of the conformance cases, without this library. */
   readonly plainConformance: string;
+  /** A relay. */
+  readonly relay: string;
+  readonly relayKey: string;
+  /** The server of the conformance cases over this library, dialled directly. It sends messages back. */
+  readonly direct: string;
+  readonly directKey: string;
+  /** The same server behind the relay: `<relay>/<key>`. */
+  readonly relayed: string;
 }
 
 export interface RunningServices {
@@ -21,18 +33,67 @@ export interface RunningServices {
 export async function startServices(): Promise<RunningServices> {
   const plainEcho = await startPlainEcho();
   const plainConformance = await startPlainConformance();
-
-  // ---------------------------------------------------------------------------------------------------------------
-  // The relay and the services that the browser suite talks to are started here, in the manner of startPlainEcho:
-  // each gives back what tests must know (a URL, a public key) and how to stop it.
-  // ---------------------------------------------------------------------------------------------------------------
-
+  const { relay, direct, relayed, close } = await startStack();
   return {
-    services: { plainEcho: plainEcho.url, plainConformance: plainConformance.url },
+    services: {
+      plainEcho: plainEcho.url,
+      plainConformance: plainConformance.url,
+      relay: relay.url,
+      relayKey: relay.publicKey,
+      direct: direct.url ?? '',
+      directKey: direct.publicKey ?? '',
+      relayed: relayed.url ?? '',
+    },
     async close() {
-      await Promise.all([plainEcho.close(), plainConformance.close()]);
+      await Promise.all([plainEcho.close(), plainConformance.close(), close()]);
     },
   };
+}
+
+/** A relay, a direct server and a server behind the relay, all with the conformance server's behaviour. */
+export async function startStack(): Promise<{
+  relay: Relay;
+  direct: SecureWebSocketServer;
+  relayed: SecureWebSocketServer;
+  close(): Promise<void>;
+}> {
+  const relay = new Relay({ port: 0, host: '127.0.0.1', identity: Identity.generate() });
+  await relay.listen();
+  const direct = await startConformance({ port: 0, host: '127.0.0.1' });
+  const relayed = await startConformance({ relay: relay.url });
+  return {
+    relay,
+    direct,
+    relayed,
+    async close() {
+      await Promise.all([closeServer(direct), closeServer(relayed)]);
+      await relay.close();
+    },
+  };
+}
+
+async function startConformance(where: { port: number; host: string } | { relay: string }): Promise<SecureWebSocketServer> {
+  const conformance = new ConformanceServer();
+  const server = new SecureWebSocketServer({
+    ...where,
+    identity: Identity.generate(),
+    handleProtocols: (protocols, request) => conformance.handleProtocols(protocols, request.url ?? '/'),
+    verifyClient: ({ req }) => conformance.accepts(req.url ?? '/'),
+  });
+  server.on('connection', (socket, request) => {
+    conformance.serve(socket, request.url ?? '/');
+  });
+  await once(server, 'listening');
+  return server;
+}
+
+async function closeServer(server: SecureWebSocketServer): Promise<void> {
+  for (const socket of server.clients) socket.terminate();
+  await new Promise<void>(resolve => {
+    server.close(() => {
+      resolve();
+    });
+  });
 }
 
 async function startPlainEcho(): Promise<{ url: string; close(): Promise<void> }> {

@@ -260,7 +260,7 @@ describe('FileKeyStore', () => {
     });
   });
 
-  describe('in several processes', () => {
+  describe('in several processes', { timeout: 30_000 }, () => {
     let bundle: string;
     const children = new Set<ChildProcess>();
 

@@ -232,6 +232,18 @@ describe('what cannot be delivered', () => {
     expect(alice.connection.sent).toEqual([]);
   });
 
+  it('keeps account of what waits, and drops it when told that it has left', () => {
+    const { router, join } = setUp();
+    const alice = join(ALICE);
+    const bob = join(BOB, true);
+    bob.connection.stuck = true;
+    for (let i = 0; i < 3; i++) alice.port.receive(encodeEnvelope(bob.address, BODY));
+    expect(router.statistics.queuedBytes).toBeGreaterThan(2 * (ENVELOPE_HEADER_LENGTH + BODY.length));
+    bob.connection.drain();
+    bob.port.drained();
+    expect(router.statistics.queuedBytes).toBe(0);
+  });
+
   it('brings no more notices to a client that does not read them than its queue holds', () => {
     const { router, join } = setUp({ maxQueueBytes: 10_000 });
     const alice = join(ALICE);

@@ -44,6 +44,18 @@ describe('one queue', () => {
     expect(fill(queue, 38)).toBe(frames);
   });
 
+  it('does not lose count of frames when a part of them goes', () => {
+    const { connection, queue } = queueOf(new QueueBudget(1_048_576, HUGE));
+    for (let round = 0; round < 20; round++) {
+      fill(queue, 200, 500);
+      connection.drain(450);
+      fill(queue, 200, 1);
+      const cost = connection.bufferedBytes + connection.waitingFrames * FRAME_OVERHEAD;
+      expect(queue.charged).toBeGreaterThanOrEqual(cost);
+      expect(queue.charged).toBeLessThan(20 * cost);
+    }
+  });
+
   it('does not tire of a steady stream of small frames with a small backlog', () => {
     const { connection, queue } = queueOf(new QueueBudget(1_048_576, HUGE));
     fill(queue, 50, 20);
@@ -82,6 +94,8 @@ describe('all queues together', () => {
     expect(Math.min(...waiting)).toBe(2_000); // the first frame is always taken
     // Small frames still pass within the share.
     expect(queues[9]?.queue.offer(new Uint8Array(100))).toBe(false);
+    // Not a byte is left, and yet a connection that is not greedy gets its share.
+    for (const { queue } of queues) fill(queue, 1);
     const late = queueOf(budget);
     expect(fill(late.queue, 100)).toBeGreaterThan(1);
   });
@@ -101,6 +115,16 @@ describe('all queues together', () => {
       let refusals = 0;
       while (!second.queue.offer(new Uint8Array(2_000))) expect(refusals++).toBeLessThan(told ? 0 : 3);
     }
+  });
+
+  it('are charged for what is left once a part has gone', () => {
+    const budget = new QueueBudget(200_000, HUGE);
+    const { connection, queue } = queueOf(budget);
+    fill(queue, 10_000, 12);
+    connection.drain(10);
+    queue.settle();
+    expect(budget.used).toBeGreaterThan(20_000);
+    expect(budget.used).toBeLessThan(30_000);
   });
 
   it('forget a queue whose connection is gone', () => {
@@ -148,7 +172,11 @@ it('no order of sending and draining breaks a bound, and large frames are refuse
         } else if (action === 'drain') {
           connection.drain(count);
         } else if (action === 'settle') {
+          const before = queue.charged;
           queue.settle();
+          const cost = connection.bufferedBytes + connection.waitingFrames * FRAME_OVERHEAD;
+          expect(queue.charged).toBeLessThanOrEqual(before);
+          expect(queue.charged).toBeGreaterThanOrEqual(Math.min(before, cost));
         } else {
           connection.drain();
           queue.release();

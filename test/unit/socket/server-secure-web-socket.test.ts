@@ -7,10 +7,12 @@ import {
 } from '../../../src/socket/server-secure-web-socket.js';
 import { ScriptedChannel } from '../../support/scripted-channel.js';
 
+const textOf = (data: unknown): string => String(data);
+
 /** Event names with what they carry, in order. */
 function record(socket: ServerSecureWebSocket): string[] {
   const seen: string[] = [];
-  socket.on('message', (data, isBinary) => seen.push(`${isBinary ? 'binary' : 'text'} ${String(data)}`));
+  socket.on('message', (data, isBinary) => seen.push(`${isBinary ? 'binary' : 'text'} ${textOf(data)}`));
   socket.on('ping', data => seen.push(`ping ${String(data)}`));
   socket.on('pong', data => seen.push(`pong ${String(data)}`));
   socket.on('error', error => seen.push(`error ${error.message} ${socket.readyState}`));
@@ -83,9 +85,10 @@ describe('ServerSecureWebSocket', () => {
 
   it('answers a ping at once, before listeners can be there', () => {
     const channel = new ScriptedChannel();
-    void new ServerSecureWebSocket(channel);
+    const socket = new ServerSecureWebSocket(channel);
     channel.listener.ping?.(Uint8Array.of(1, 2));
     expect(channel.calls).toEqual(['pong 0102']);
+    expect(socket.readyState).toBe(1);
   });
 
   it('leaves pings to the application with autoPong: false', async () => {

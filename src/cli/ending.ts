@@ -1,0 +1,38 @@
+import { CommandError, ExitCode } from './exit-code.js';
+import { CloseCode, type Exchange, type LocalEnd } from './exchange.js';
+import type { PeerEnd } from './peer.js';
+
+/** RFC 6455 section 7.1.5. */
+const NO_STATUS = 1005;
+
+/**
+ * Checks that a connection ended as it should: with 1000, or without a code.
+ * @throws why it did not
+ */
+export function checkEnd(end: PeerEnd, hasUnsentInput: boolean): void {
+  if (end.error !== undefined) throw end.error;
+  if (end.code !== CloseCode.NORMAL && end.code !== NO_STATUS) {
+    const reason = end.reason === '' ? '' : ` (${end.reason})`;
+    throw new CommandError(`The other side closed the connection with code ${end.code}${reason}.`, {
+      exitCode: end.code === CloseCode.POLICY_VIOLATION ? ExitCode.REFUSED : ExitCode.FAILED,
+    });
+  }
+  if (hasUnsentInput) {
+    throw new CommandError('The other side closed the connection before all of the input was sent.', {
+      hint: 'If its own input ended before, give it --wait.',
+    });
+  }
+}
+
+/**
+ * Takes leave of all peers because of something on this side. Resolves to the exit code.
+ * @throws what is wrong with input or output
+ */
+export async function leave(exchange: Exchange, end: LocalEnd): Promise<number> {
+  const reasons = { signal: 'interrupted', output: 'nobody reads here any more', input: 'the input failed' };
+  await exchange.dismiss(CloseCode.GOING_AWAY, reasons[end.by]);
+  if (end.by === 'signal') return ExitCode[end.signal];
+  if (end.by === 'input') throw end.error;
+  if (end.error === undefined) return ExitCode.OK;
+  throw new CommandError(`The output cannot be written (${end.error.message}).`);
+}

@@ -1,0 +1,236 @@
+import { SecureWebSocketError } from '../core/errors.js';
+import { SecureWebSocketServer } from '../socket/node-secure-web-socket-server.js';
+import type { ServerSecureWebSocket } from '../socket/node-server-secure-web-socket.js';
+import { defineCommand } from './command.js';
+import { checkEnd, leave } from './ending.js';
+import { CloseCode, Exchange } from './exchange.js';
+import { CommandError, ExitCode, UsageError } from './exit-code.js';
+import { chooseIdentity, IDENTITY_OPTIONS } from './identity.js';
+import { interruption } from './interruption.js';
+import { webSocketUrl, withoutCredentials } from './location.js';
+import { DEFAULT_PORT, DIAL_OPTIONS, listenFailure, otherUrls, shellQuote, tlsOptions } from './network.js';
+import { checkPositionals, type OptionSpecs, type OptionValues, toInteger, toPublicKey } from './options.js';
+import { acceptedPeer, type PeerEnd } from './peer.js';
+import type { Terminal } from './terminal.js';
+
+const OPTIONS = {
+  relay: {
+    type: 'string',
+    short: 'r',
+    value: 'URL',
+    help: 'Listen at our public key behind this relay. Without it: at a port of this machine.',
+  },
+  port: { type: 'string', value: 'N', help: `The port, without --relay. 0: any. Default: ${DEFAULT_PORT}.` },
+  host: { type: 'string', value: 'H', help: 'The address to listen at, without --relay. Default: all.' },
+  'public-url': {
+    type: 'string',
+    value: 'URL',
+    multiple: true,
+    help: 'How others reach the port, where it is not one of our own addresses: behind a proxy, or a forwarded port.',
+  },
+  ...IDENTITY_OPTIONS,
+  ...DIAL_OPTIONS,
+  allow: {
+    type: 'string',
+    short: 'a',
+    value: 'HEX',
+    multiple: true,
+    help: 'Only this public key may connect. May be repeated. Default: everybody who knows our address.',
+  },
+  binary: { type: 'boolean', short: 'b', help: 'Bytes instead of lines, with one peer at a time.' },
+  once: { type: 'boolean', short: '1', help: 'End after the first connection.' },
+  wait: {
+    type: 'boolean',
+    short: 'w',
+    help: 'With --once: at the end of the input wait for the end of the other side’s input, or for its close.',
+  },
+} as const satisfies OptionSpecs;
+
+type Values = OptionValues<typeof OPTIONS>;
+
+export const listen = defineCommand({
+  name: 'listen',
+  summary: 'Be there to be connected to, behind a relay or at a port.',
+  usage: '[options]',
+  description: [
+    'Waits for others at our public key. The first line on stderr is the address for them to dial. Lines of the ' +
+      'input go to all who are connected, at the pace of the slowest (who stalls the others for 30 s is dropped); ' +
+      'messages that come are printed as lines. With --binary bytes go both ways as they are.',
+    'Input from a pipe waits until somebody is connected. With --once the end of the input closes the connection, ' +
+      'unless --wait is given. Without --once connections stay until both sides are done, and listening goes on.',
+  ],
+  options: OPTIONS,
+  examples: [
+    ['behind a relay', 'secure-websocket listen --relay wss://relay.example'],
+    [
+      'receive one file',
+      'secure-websocket listen --once --wait --binary --relay wss://relay.example < /dev/null > photo.jpg',
+    ],
+    ['offer one', 'secure-websocket listen --once --binary --relay wss://relay.example < photo.jpg'],
+    ['without a relay', 'secure-websocket listen --port 9000'],
+  ],
+  async run({ values, positionals, terminal, io }) {
+    checkPositionals(positionals, [], 0);
+    checkCombination(values);
+    const allowed = new Set(values.allow.map(key => toPublicKey(key, '--allow')));
+    const options = await serverOptions(values);
+    const { identity, created } = await chooseIdentity(values, 'server');
+
+    const interrupted = interruption(io, terminal);
+    const server = new SecureWebSocketServer({ ...options, identity });
+    let failure: Error | undefined;
+    let isReady = false;
+    server.on('error', error => {
+      failure = error;
+      // That of a relay ends everything, and is told then.
+      if (isReady && values.relay === undefined) terminal.error(error.message);
+    });
+    const stopped = new Promise<'stopped'>(resolve => {
+      server.on('close', () => {
+        resolve('stopped');
+      });
+    });
+    const started = await Promise.race([interrupted, server.ready.catch(startFailure(values))]);
+    if (started !== undefined) {
+      server.close();
+      return values.once ? ExitCode[started] : ExitCode.OK;
+    }
+    isReady = true;
+    announce(terminal, server, values);
+    if (created !== undefined) terminal.status(`A new identity was made: ${created}`);
+
+    const exchange = new Exchange(
+      terminal,
+      { binary: values.binary, closeAtEnd: values.once && !values.wait },
+      interrupted,
+    );
+    const first = new Promise<() => void>(resolve => {
+      const onClosed = (end: PeerEnd, hasUnsentInput: boolean): void => {
+        resolve(() => {
+          checkEnd(end, hasUnsentInput);
+        });
+      };
+      serve(server, exchange, { values, allowed, terminal, onClosed });
+    });
+    const end = await Promise.race([
+      exchange.localEnd,
+      stopped,
+      ...(values.once ? [first] : []),
+      // At a terminal the end of the input (Ctrl-D) means that somebody wants to leave.
+      ...(terminal.isTyped && !values.once ? [exchange.inputEnd.then(() => 'typed' as const)] : []),
+    ]);
+    server.close();
+    if (typeof end === 'function') {
+      end();
+      return ExitCode.OK;
+    }
+    if (end === 'stopped') throw failure ?? new CommandError('The server stopped.');
+    if (end === 'typed') {
+      await exchange.dismiss(CloseCode.NORMAL, '');
+      return ExitCode.OK;
+    }
+    const code = await leave(exchange, end);
+    return values.once ? code : ExitCode.OK;
+  },
+});
+
+/** @throws UsageError when options do not go together */
+function checkCombination(values: Values): void {
+  const [here, there] = [
+    ['port', 'host', 'public-url'],
+    ['server-key', 'ca'],
+  ] as const;
+  const isGiven = (name: (typeof here | typeof there)[number]): boolean =>
+    values[name] !== undefined && values[name].length > 0;
+  const wrong = (values.relay === undefined ? there : here).find(isGiven);
+  if (wrong === undefined) return;
+  const why =
+    values.relay === undefined
+      ? 'is about a relay: give --relay, too'
+      : 'is about a port of our own, and not for --relay';
+  throw new UsageError(`--${wrong} ${why}.`);
+}
+
+/** What the server gets besides its identity. */
+async function serverOptions(
+  values: Values,
+): Promise<Omit<ConstructorParameters<typeof SecureWebSocketServer>[0], 'identity'>> {
+  const { relay, host } = values;
+  if (relay === undefined) {
+    const port = values.port === undefined ? DEFAULT_PORT : toInteger(values.port, '--port', 0, 65_535);
+    const addresses = values['public-url'].map(url => webSocketUrl(url).href);
+    return { port, host, ...(addresses.length > 0 && { addresses }) };
+  }
+  const pin = values['server-key'];
+  const serverKey = pin === undefined ? undefined : toPublicKey(pin, '--server-key');
+  return { relay: webSocketUrl(relay), serverKey, tls: await tlsOptions(values.ca) };
+}
+
+function startFailure(values: Values): (error: unknown) => never {
+  return error => {
+    if (values.relay !== undefined || error instanceof SecureWebSocketError) throw error;
+    const { host, port = DEFAULT_PORT } = values;
+    throw listenFailure(error, host === undefined ? `port ${port}` : `${host}, port ${port}`);
+  };
+}
+
+/** Says where we are. The first line is the address and nothing else, for scripts. */
+function announce(terminal: Terminal, server: SecureWebSocketServer, values: Values): void {
+  const { url = '', publicKey = '' } = server;
+  const urls = values.relay === undefined ? directUrls(url, values) : [withoutCredentials(url)];
+  const [first = ''] = urls;
+  terminal.highlight(first);
+  const isDirect = values.relay === undefined;
+  if (isDirect) terminal.status(`Our public key: ${publicKey}`);
+  terminal.status('On the other side run');
+  for (const dialled of urls) {
+    const options = [values.binary ? ' --binary' : '', isDirect ? ` --server-key ${publicKey}` : ''].join('');
+    terminal.status(`  secure-websocket connect${options} ${shellQuote(dialled)}`);
+  }
+}
+
+function directUrls(url: string, values: Values): string[] {
+  const told = values['public-url'].map(withoutCredentials);
+  return told.length > 0 ? told : [url, ...otherUrls(url, values.host)];
+}
+
+/** Takes in those who connect, and may. */
+function serve(
+  server: SecureWebSocketServer,
+  exchange: Exchange,
+  context: {
+    readonly values: Values;
+    readonly allowed: ReadonlySet<string>;
+    readonly terminal: Terminal;
+    readonly onClosed: (end: PeerEnd, hasUnsentInput: boolean) => void;
+  },
+): void {
+  const { values, allowed, terminal, onClosed } = context;
+  let isTaken = false;
+  server.on('connection', (socket: ServerSecureWebSocket) => {
+    const { peerPublicKey } = socket;
+    if (allowed.size > 0 && !allowed.has(peerPublicKey)) {
+      terminal.status(`Refused: ${peerPublicKey}, which --allow does not name`);
+      socket.close(CloseCode.POLICY_VIOLATION, 'this key is not allowed');
+      return;
+    }
+    if (values.once ? isTaken : values.binary && exchange.size > 0) {
+      socket.close(CloseCode.TRY_AGAIN_LATER, 'somebody else is connected');
+      return;
+    }
+    isTaken = true;
+    if (values.once) server.close();
+    terminal.status(`Connected: ${peerPublicKey}`);
+    const peer = acceptedPeer(socket);
+    exchange.add(peer, end => {
+      terminal.status(`Disconnected: ${exchange.nameOf(peer)}${describeEnd(end)}`);
+      onClosed(end, peer.bufferedAmount > 0 || exchange.holdsInput);
+    });
+  });
+}
+
+function describeEnd({ code, reason, error }: PeerEnd): string {
+  if (error !== undefined) return `, ${error.message}`;
+  if (code === CloseCode.NORMAL) return '';
+  return ` with code ${code}${reason === '' ? '' : ` (${reason})`}`;
+}

@@ -1,0 +1,19 @@
+// Compiled with the types of Node and without those of the DOM. Checked by test/package/types.test.ts.
+import { once } from 'node:events';
+import { ClientSecureWebSocket } from 'secure-websocket';
+
+export async function talk(): Promise<unknown> {
+  const socket = new ClientSecureWebSocket(new URL('wss://relay.example/'), [], {
+    headers: { 'X-Own': '1' },
+  });
+  const asEventTarget: EventTarget = socket;
+  await once(asEventTarget, 'open');
+  await once(socket, 'message');
+  socket.onmessage = (event: MessageEvent) => event.data as unknown;
+  socket.onerror = (event: Event) => event.type;
+  socket.addEventListener('close', event => [event.code, event.target]);
+  socket.addEventListener('own', () => undefined, { signal: AbortSignal.timeout(1000) });
+  socket.send(Buffer.from('text'));
+  socket.send(new Blob(['text']));
+  return socket.handshakeHash;
+}
