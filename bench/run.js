@@ -17,7 +17,9 @@ const sizes = values.sizes.split(',').map(Number);
 const rounds = Number(values.rounds);
 const duration = Number(values.duration);
 if (![...sizes, rounds, duration].every(number => Number.isInteger(number) && number > 0)) {
-  console.error('--sizes takes bytes (64,1024), --rounds a count, --duration milliseconds: whole numbers above 0.');
+  console.error(
+    '--sizes takes bytes (64,1024), --rounds a count, --duration milliseconds: whole numbers above 0.',
+  );
   process.exit(2);
 }
 
@@ -90,7 +92,9 @@ for (const [size, measured] of results) {
     const row = { size, adapter: name };
     for (const figure of FIGURES) {
       row[figure] = median(measured.map(round => round[name][figure]));
-      row[`${figure}Ratio`] = median(measured.map(round => round[name][figure] / round[baseline.name][figure]));
+      row[`${figure}Ratio`] = median(
+        measured.map(round => round[name][figure] / round[baseline.name][figure]),
+      );
     }
     table.push(row);
   }
@@ -105,12 +109,15 @@ const machine = {
 if (values.json) {
   console.log(JSON.stringify({ machine, rounds, duration, results: table }, null, 2));
 } else {
-  console.log(`\nNode ${machine.node}, ${machine.cores} × ${machine.cpu}, ${rounds} rounds of ${duration} ms\n`);
+  console.log(
+    `\nNode ${machine.node}, ${machine.cores} × ${machine.cpu}, ${rounds} rounds of ${duration} ms\n`,
+  );
   console.log('| bytes | relay | msgs/s | × plain ws | relay CPU, µs | × | clients CPU, µs | × |');
   console.log('|--:|---|--:|--:|--:|--:|--:|--:|');
   for (const row of table) {
     const cells = [row.size, row.adapter, Math.round(row.rate), row.rateRatio.toFixed(2)];
-    for (const figure of FIGURES.slice(1)) cells.push(row[figure].toFixed(1), row[`${figure}Ratio`].toFixed(2));
+    for (const figure of FIGURES.slice(1))
+      cells.push(row[figure].toFixed(1), row[`${figure}Ratio`].toFixed(2));
     console.log(`| ${cells.join(' | ')} |`);
   }
 }

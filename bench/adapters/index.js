@@ -6,6 +6,7 @@ export const adapters = [plainWs, secureWebSocket];
 
 export function adapterNamed(name) {
   const adapter = adapters.find(each => each.name === name);
-  if (!adapter) throw new Error(`No adapter "${name}": there are ${adapters.map(each => each.name).join(', ')}.`);
+  if (!adapter)
+    throw new Error(`No adapter "${name}": there are ${adapters.map(each => each.name).join(', ')}.`);
   return adapter;
 }

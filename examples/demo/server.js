@@ -20,7 +20,9 @@ const files = new Map([
   ['/', [here('page/index.html'), 'text/html; charset=utf-8']],
   ['/style.css', [here('page/style.css'), 'text/css; charset=utf-8']],
   ['/icon.svg', [here('page/icon.svg'), 'image/svg+xml']],
-  ...['chat.js', 'view.js', 'relay-view.js', 'tab-name.js'].map(name => script(`/${name}`, here(`page/${name}`))),
+  ...['chat.js', 'view.js', 'relay-view.js', 'tab-name.js'].map(name =>
+    script(`/${name}`, here(`page/${name}`)),
+  ),
   script('/secure-websocket.js', here('../../dist/browser/index.js')),
   script('/libsodium-wrappers.mjs', esm(require.resolve('libsodium-wrappers'), 'libsodium-wrappers')),
   script('/libsodium.mjs', esm(libsodium, 'libsodium')),
@@ -62,7 +64,11 @@ const server = createServer(async (request, response) => {
     response.writeHead(404).end();
     return;
   }
-  response.writeHead(200, { 'content-type': type, 'content-security-policy': policy, 'cache-control': 'no-cache' });
+  response.writeHead(200, {
+    'content-type': type,
+    'content-security-policy': policy,
+    'cache-control': 'no-cache',
+  });
   response.end(await readFile(file));
 });
 

@@ -46,7 +46,7 @@ export function defineCommand<const Specs extends OptionSpecs>(
       return {
         help,
         version,
-        run: (terminal, io) => content.run({ values, positionals, terminal, io } as never),
+        run: (terminal, io) => content.run({ values, positionals, terminal, io }),
       };
     },
   };

@@ -2,7 +2,7 @@ import { defineCommand } from './command.js';
 import { checkEnd, leave } from './ending.js';
 import { Exchange } from './exchange.js';
 import { ExitCode } from './exit-code.js';
-import { chooseIdentity, IDENTITY_OPTIONS } from './identity.js';
+import { chooseIdentity, identityOptions } from './identity.js';
 import { interruption } from './interruption.js';
 import { checkSubprotocols, parseUrl } from './location.js';
 import { DIAL_OPTIONS, tlsOptions } from './network.js';
@@ -24,7 +24,7 @@ export const connect = defineCommand({
       'other side is done, too: needed where both sides send, or where there is no input at all (< /dev/null).',
   ],
   options: {
-    ...IDENTITY_OPTIONS,
+    ...identityOptions('client'),
     ...DIAL_OPTIONS,
     binary: { type: 'boolean', short: 'b', help: 'Bytes instead of lines.' },
     wait: {
@@ -47,10 +47,7 @@ export const connect = defineCommand({
   examples: [
     ['talk to somebody who listens', 'secure-websocket connect wss://relay.example/6d5a…e21f'],
     ['send a file', 'secure-websocket connect --binary wss://relay.example/6d5a…e21f < photo.jpg'],
-    [
-      'receive one',
-      'secure-websocket connect --binary --wait wss://relay.example/6d5a…e21f < /dev/null > photo.jpg',
-    ],
+    ['receive one', 'secure-websocket connect --binary wss://relay.example/6d5a…e21f > photo.jpg'],
     ['a server whose key is known', 'secure-websocket connect --server-key 93c1…04b7 wss://api.example/chat'],
   ],
   async run({ values, positionals, terminal, io }) {

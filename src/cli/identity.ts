@@ -6,16 +6,22 @@ import { platform } from '#platform';
 import { UsageError } from './exit-code.js';
 import type { OptionSpecs, OptionValues } from './options.js';
 
+type Role = 'client' | 'server' | 'relay';
+
 /** Options that say who this end is. */
-export const IDENTITY_OPTIONS = {
-  identity: {
-    type: 'string',
-    short: 'i',
-    value: 'FILE',
-    help: 'The key file of this end. It is made when there is none. Default: see --help of secure-websocket, "Environment".',
-  },
-  ephemeral: { type: 'boolean', help: 'A new identity, which is forgotten at the end.' },
-} as const satisfies OptionSpecs;
+export function identityOptions(role: Role) {
+  return {
+    identity: {
+      type: 'string',
+      short: 'i',
+      value: 'FILE',
+      help:
+        'The key file of this end. It is made when there is none. ' +
+        `Default: ${role}.key, where "secure-websocket --help" says.`,
+    },
+    ephemeral: { type: 'boolean', help: 'A new identity, which is forgotten at the end.' },
+  } as const satisfies OptionSpecs;
+}
 
 /** Who this end is, and the key file if it has just been made. */
 export interface ChosenIdentity {
@@ -28,8 +34,8 @@ export interface ChosenIdentity {
  * @throws UsageError, SecureWebSocketError `KEY_STORE_…` (as rejections)
  */
 export async function chooseIdentity(
-  values: OptionValues<typeof IDENTITY_OPTIONS>,
-  role: 'client' | 'server' | 'relay',
+  values: OptionValues<ReturnType<typeof identityOptions>>,
+  role: Role,
 ): Promise<ChosenIdentity> {
   if (values.ephemeral) {
     if (values.identity !== undefined) throw new UsageError('Give --identity or --ephemeral, not both.');
@@ -41,7 +47,7 @@ export async function chooseIdentity(
 }
 
 /** The key file of `role` in the user's directory for configuration. */
-export function defaultKeyStore(role: 'client' | 'server' | 'relay'): FileKeyStore {
+export function defaultKeyStore(role: Role): FileKeyStore {
   const store = platform.defaultKeyStore(role);
   // The platform of Node keeps keys in files.
   if (store instanceof FileKeyStore) return store;

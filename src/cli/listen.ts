@@ -5,7 +5,7 @@ import { defineCommand } from './command.js';
 import { checkEnd, leave } from './ending.js';
 import { CloseCode, Exchange } from './exchange.js';
 import { CommandError, ExitCode, UsageError } from './exit-code.js';
-import { chooseIdentity, IDENTITY_OPTIONS } from './identity.js';
+import { chooseIdentity, identityOptions } from './identity.js';
 import { interruption } from './interruption.js';
 import { webSocketUrl, withoutCredentials } from './location.js';
 import { DEFAULT_PORT, DIAL_OPTIONS, listenFailure, otherUrls, shellQuote, tlsOptions } from './network.js';
@@ -28,7 +28,7 @@ const OPTIONS = {
     multiple: true,
     help: 'How others reach the port, where it is not one of our own addresses: behind a proxy, or a forwarded port.',
   },
-  ...IDENTITY_OPTIONS,
+  ...identityOptions('server'),
   ...DIAL_OPTIONS,
   allow: {
     type: 'string',
@@ -62,8 +62,9 @@ export const listen = defineCommand({
   options: OPTIONS,
   examples: [
     ['behind a relay', 'secure-websocket listen --relay wss://relay.example'],
+    ['receive one file', 'secure-websocket listen --once --binary --relay wss://relay.example > photo.jpg'],
     [
-      'receive one file',
+      'the same in a script, where there is no input',
       'secure-websocket listen --once --wait --binary --relay wss://relay.example < /dev/null > photo.jpg',
     ],
     ['offer one', 'secure-websocket listen --once --binary --relay wss://relay.example < photo.jpg'],

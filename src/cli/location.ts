@@ -26,9 +26,7 @@ export function parseUrl(text: string, direct: boolean): { readonly url: URL; re
 export function webSocketUrl(text: string): URL {
   // "localhost:8080" parses as a URL with the scheme "localhost:".
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
-    throw new UsageError(
-      `"${text}" is not a URL: it must begin with wss:// (or ws://, where nobody but the peers reads along).`,
-    );
+    throw new UsageError(`"${text}" is not a URL: it must begin with wss:// or ws://.`);
   }
   try {
     return toWebSocketUrl(text, undefined);

@@ -3,7 +3,7 @@ import { describeError } from '../link/describe-error.js';
 import { Relay, type RelayOptions } from '../relay/relay.js';
 import { defineCommand } from './command.js';
 import { ExitCode } from './exit-code.js';
-import { chooseIdentity, IDENTITY_OPTIONS } from './identity.js';
+import { chooseIdentity, identityOptions } from './identity.js';
 import { interruption } from './interruption.js';
 import { webSocketUrl } from './location.js';
 import { DEFAULT_PORT, listenFailure, otherUrls } from './network.js';
@@ -31,7 +31,7 @@ export const relay = defineCommand({
       help: 'Where clients dial, if not at an address of this machine: wss://relay.example. May be repeated.',
     },
     path: { type: 'string', value: 'PATH', help: 'The only path that is answered. Default: any.' },
-    ...IDENTITY_OPTIONS,
+    ...identityOptions('relay'),
     'max-connections': { type: 'string', value: 'N', help: 'The most clients at a time.' },
     'behind-proxy': {
       type: 'boolean',

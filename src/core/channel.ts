@@ -1,7 +1,7 @@
 import { fromUtf8, readUint64, utf8, writeUint64 } from './bytes.js';
 import { ITEM_OVERHEAD, MIN_FRAGMENT, RECEIVE_WINDOW } from './constants.js';
 import { type ErrorCode, SecureWebSocketError } from './errors.js';
-import { MessageAssembler } from './message-assembler.js';
+import { compact, MessageAssembler } from './message-assembler.js';
 import {
   decodeOpenAccept,
   decodeOpenRefuse,

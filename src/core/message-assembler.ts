@@ -3,6 +3,11 @@ import { MIN_FRAGMENT } from './constants.js';
 import { SecureWebSocketError } from './errors.js';
 import { type Item, Opcode } from './record.js';
 
+/** Bytes that are to be kept: a copy, unless they are most of their record. A small view must not keep a large one alive. */
+export function compact(payload: Uint8Array): Uint8Array {
+  return payload.buffer.byteLength > 2 * payload.length ? payload.slice() : payload;
+}
+
 /** Puts fragments together again (RFC 6455 section 5.4), up to a bound. */
 export class MessageAssembler {
   readonly #maxPayload: number;
@@ -39,9 +44,7 @@ export class MessageAssembler {
       throw new SecureWebSocketError('PROTOCOL_VIOLATION', 'The peer sent a fragment that is too small.');
     }
     this.#isText = isText;
-    // A copy, unless the record is little more than the fragment: a small view must not keep a large record alive.
-    const { payload } = item;
-    this.#fragments.push(payload.buffer.byteLength > 2 * payload.length ? payload.slice() : payload);
+    this.#fragments.push(compact(item.payload));
     if (!item.fin) return undefined;
     const data = concat(...this.#fragments);
     this.clear();

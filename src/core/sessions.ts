@@ -343,7 +343,7 @@ export class Sessions {
     }
     this.#attempts.delete(toHex(attempt.address));
     const session = attempt.session ?? this.#sessionAt(source);
-    if (session.current && session.current.createdAt >= attempt.sentAt) {
+    if (session.current && session.current.createdAt > attempt.sentAt) {
       // Another handshake with this peer was under way, and its keys are as fresh. Two changes of keys at once would
       // wipe those under which the peer's messages are still on their way.
       attempt.state.wipe();

@@ -41,7 +41,7 @@ export interface RouterOptions {
   /** Most bytes that may wait for one destination. Default 16 MiB. */
   readonly maxQueueBytes?: number | undefined;
   /**
-   * Most bytes that may wait for all destinations together, each frame counted with 256 bytes of overhead.
+   * Most bytes that may wait for all destinations together, each frame counted with 512 bytes of overhead.
    * Beyond it a destination gets at most 1/64 of `maxQueueBytes`. Default 256 MiB.
    */
   readonly maxTotalQueueBytes?: number | undefined;

@@ -1,7 +1,10 @@
 import type { RouterConnection } from './router-connection.js';
 
-/** What a waiting frame costs beside its own bytes (measured under Node and `ws`: two buffers, two queue entries). */
-export const FRAME_OVERHEAD = 256;
+/**
+ * What a waiting frame costs beside its own bytes. Measured with Node 20 and `ws` 8: 360 bytes of heap for two buffers
+ * and two queue entries, and about as much again in the allocator.
+ */
+export const FRAME_OVERHEAD = 512;
 
 /** A queue may always hold this part of its bound, even when all queues together hold too much. */
 const SHARE = 64;
@@ -67,7 +70,7 @@ export class SendQueue {
   charged = 0;
 
   // The waiting bytes are always the latest that were sent, so they lie within the last frames of about as many
-  // bytes. Counting in two windows, each of twice what waited when it was closed, gives an upper bound of the
+  // bytes. Counting in two windows, each closed when it holds more than what waits, gives an upper bound of the
   // number of waiting frames without a word about any single one.
   #olderFrames = 0;
   #frames = 0;
@@ -113,7 +116,7 @@ export class SendQueue {
     const budget = this.#budget;
     if (waiting + frame.length > budget.maxQueueBytes) return false;
 
-    if (this.#bytes > Math.max(2 * waiting, budget.maxQueueBytes / WINDOW)) {
+    if (this.#bytes > Math.max(waiting, budget.maxQueueBytes / WINDOW)) {
       this.#olderFrames = this.#frames;
       this.#frames = this.#bytes = 0;
     }

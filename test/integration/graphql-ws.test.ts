@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import type * as graphql from 'graphql';
 import { CloseCode, createClient, type Client, type FormattedExecutionResult } from 'graphql-ws';
 import { useServer } from 'graphql-ws/use/ws';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -12,7 +13,7 @@ import { trustStore } from '../support/dialled-peer.js';
 // The very copy that graphql-ws loads in Node: a schema of another copy (the ES modules) is refused.
 const { GraphQLInt, GraphQLNonNull, GraphQLObjectType, GraphQLSchema, GraphQLString } = createRequire(
   import.meta.url,
-)('graphql') as typeof import('graphql');
+)('graphql') as typeof graphql;
 
 /** How many countdowns were left by their subscribers before they were over. */
 let abandoned = 0;

@@ -404,7 +404,7 @@ describe('limits', () => {
   });
 
   it('include TCP connections that never ask for an upgrade', async () => {
-    const relay = await start({ maxUnregisteredPerIp: 2 });
+    const relay = await start({ maxUnregisteredPerIp: 2, registrationTimeout: 600_000 });
     const sockets = [await tcp(relay), await tcp(relay), await tcp(relay), await tcp(relay)];
     const tooMany = await tcp(relay);
     tooMany.resume();

@@ -241,7 +241,7 @@ describe('SecureWebSocketServer behind a relay', () => {
     const { socket } = await connected;
     const order: string[] = [];
     socket.on('close', code => order.push(`socket ${code}`));
-    server.on('error', error => order.push(`error ${(error as SecureWebSocketError).code}`));
+    server.on('error', error => order.push(`error ${'code' in error ? String(error.code) : ''}`));
     const closed = new Promise<void>(resolve => {
       server.on('close', () => {
         resolve();
@@ -276,7 +276,7 @@ describe('SecureWebSocketServer behind a relay', () => {
     const failed = new Promise<Error>(resolve => {
       other.on('error', resolve);
     });
-    expect((await failed) as SecureWebSocketError).toMatchObject({ code: 'LINK_FAILED' });
+    expect(await failed).toMatchObject({ code: 'LINK_FAILED' });
   });
 
   it('does not start at a relay with another key than the pinned one', async () => {

@@ -696,6 +696,27 @@ describe('SecureWebSocketServer', () => {
     raw[0]?.terminate();
   });
 
+  it('fails a client that sends more than maxPayload', async () => {
+    const server = await serve({ port: 0, host: '127.0.0.1', maxPayload: 1_000 });
+    const connected = connection(server);
+    const peer = dial(server.url);
+    await peer.opened;
+    const { socket } = await connected;
+    const message = once(socket, 'message');
+    peer.text('x'.repeat(1_000));
+    expect((await message)[0]).toHaveLength(1_000);
+    const failed = new Promise<Error>(resolve => {
+      socket.on('error', resolve);
+    });
+    const closed = new Promise<number>(resolve => {
+      socket.on('close', resolve);
+    });
+    peer.text('x'.repeat(1_001));
+    expect(await failed).toMatchObject({ code: 'MESSAGE_TOO_LARGE' });
+    expect(await closed).toBe(1006);
+    expect((await peer.events.next())[0]).toBe('close');
+  });
+
   it('makes what a connection listener throws an uncaught exception, and serves on', async () => {
     const server = await serve();
     const mistake = new Error('of the application');

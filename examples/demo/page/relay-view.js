@@ -28,9 +28,13 @@ function row(from, to, size, body, more) {
   const head = document.createElement('p');
   head.className = 'route';
   head.append(party(from), span('arrow', '→'), party(to));
-  head.append(span('kind', KINDS[body.slice(0, 2)] ?? 'unknown'), span('size', `${size.toLocaleString('en')} bytes`));
+  head.append(
+    span('kind', KINDS[body.slice(0, 2)] ?? 'unknown'),
+    span('size', `${size.toLocaleString('en')} bytes`),
+  );
   const hex = document.createElement('code');
-  hex.textContent = body.replace(/../g, '$& ').trimEnd() + (more > 0 ? ` … ${more.toLocaleString('en')} more` : '');
+  hex.textContent =
+    body.replace(/../g, '$& ').trimEnd() + (more > 0 ? ` … ${more.toLocaleString('en')} more` : '');
   item.append(head, hex);
   return item;
 }

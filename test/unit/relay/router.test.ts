@@ -214,11 +214,11 @@ describe('what cannot be delivered', () => {
   });
 
   it('is answered with QUEUE_FULL and the address as it was dialled, and forgotten', () => {
-    const { join } = setUp({ maxQueueBytes: 1000 });
+    const { join } = setUp({ maxQueueBytes: 10_000 });
     const alice = join(ALICE);
     const bob = join(BOB, true);
     bob.connection.stuck = true;
-    const body = new Uint8Array(500 - ENVELOPE_HEADER_LENGTH);
+    const body = new Uint8Array(5_000 - ENVELOPE_HEADER_LENGTH);
     alice.port.receive(encodeEnvelope(bob.address, body));
     alice.port.receive(encodeEnvelope(bob.address, body));
     expect(bob.connection.take()).toHaveLength(2); // exactly the bound
