@@ -122,7 +122,10 @@ export class Terminal {
   async flush(): Promise<void> {
     const editor = this.#editor;
     this.#editor = undefined;
-    editor?.close();
+    if (editor) {
+      editor.close();
+      this.#clearLine();
+    }
     if (this.#outputEnd) return;
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>(resolve => {
@@ -170,11 +173,15 @@ export class Terminal {
       write();
       return;
     }
+    this.#clearLine();
+    write();
+    editor.prompt(true);
+  }
+
+  #clearLine(): void {
     const { stdout } = this.#io;
     cursorTo(stdout, 0);
     clearLine(stdout, 0);
-    write();
-    editor.prompt(true);
   }
 
   #styled(text: string, style: number): string {

@@ -34,7 +34,10 @@ export interface DialledSocket {
   start(listener: Pick<RawSocketListener, 'binary' | 'closed' | 'drained'>): void;
 }
 
-/** Dials and registers. `abort` gives up: the promise rejects with the reason. */
+/**
+ * Dials and registers. `abort` gives up: the promise rejects with the reason. A socket that is registered already is
+ * left alone: it is for whoever has it to close.
+ */
 export function registerDialled(options: RegisterOptions): {
   readonly registered: Promise<DialledSocket>;
   abort(error: SecureWebSocketError): void;
@@ -43,7 +46,7 @@ export function registerDialled(options: RegisterOptions): {
   return {
     registered: dialling.promise,
     abort: error => {
-      dialling.fail(error);
+      dialling.abort(error);
     },
   };
 }
@@ -108,6 +111,10 @@ class Registering implements RawSocketListener {
     const why = [reason, detail].filter(Boolean).join(', ');
     const message = `Could not connect to ${this.#options.location} (${String(code)}${why && `: ${why}`}).`;
     this.fail(new SecureWebSocketError('LINK_FAILED', message));
+  }
+
+  abort(error: SecureWebSocketError): void {
+    if (this.#state !== 'registered') this.fail(error);
   }
 
   fail(error: SecureWebSocketError): void {

@@ -35,14 +35,14 @@ export class Keepalive {
     this.#timer.unref();
   }
 
+  /** Watches a connection until it is closed. */
   watch(ws: WsWebSocket): Watched {
     const watched = new Watched(ws);
     this.#watched.add(watched);
+    ws.once('close', () => {
+      this.#watched.delete(watched);
+    });
     return watched;
-  }
-
-  forget(watched: Watched): void {
-    this.#watched.delete(watched);
   }
 
   stop(): void {

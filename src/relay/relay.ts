@@ -345,7 +345,6 @@ export class Relay extends EventEmitter<RelayEvents> {
       },
       closed: code => {
         port.remove();
-        if (watched) this.#keepalive?.forget(watched);
         this.emit('disconnection', client, code);
       },
     });

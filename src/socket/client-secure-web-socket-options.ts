@@ -18,12 +18,14 @@ export interface ClientSecureWebSocketOptions extends DialOptions {
   readonly keyStore?: KeyStore | undefined;
   /**
    * The public key that the server or relay at the URL must have (64 lowercase hex characters), or several of which it
-   * must have one. Any other key ends the attempt with `SERVER_KEY_MISMATCH`. Default: `trustStore` decides.
+   * must have one. Any other key ends the attempt with `SERVER_KEY_MISMATCH`; what is no canonical address makes the
+   * constructor throw. Default: `trustStore` decides.
    */
   readonly serverKey?: ServerKey | undefined;
   /**
-   * Decides whether a key may be the server at a location, when `serverKey` is not given. Default: the key is taken as
-   * it comes; a peer behind a relay is authenticated by the key in the URL in any case.
+   * Decides whether a key may be the server at a location, when `serverKey` is not given. Default: a
+   * `FirstUseTrustStore` of the page or process, so the first key seen at a location is the only one accepted there. A
+   * peer behind a relay is authenticated by the key in the URL in any case.
    */
   readonly trustStore?: TrustStore | undefined;
   /** The WebSocket class beneath, for runtimes that lack one and for tests. Default: the platform's own, `ws` in Node. */
@@ -33,9 +35,9 @@ export interface ClientSecureWebSocketOptions extends DialOptions {
    * segment of 64 lowercase hex characters is the peer's address, and the rest of the URL in front of it its relay's.
    */
   readonly direct?: boolean | undefined;
-  /** Put into the signed device information that the server, and it alone, gets: whose device this is. */
+  /** Whose device this is: part of the signed device information that the server alone gets. At most 256 characters. */
   readonly userId?: string | undefined;
-  /** Put into the signed device information that the server, and it alone, gets: which device of the user this is. */
+  /** Which of the user's devices this is: told like `userId`. At most 256 characters. */
   readonly deviceId?: string | undefined;
   /** HTTP headers of the opening handshake, which are not encrypted end to end. Node only; not with `WebSocket`. */
   readonly headers?: Readonly<Record<string, string>> | undefined;

@@ -322,6 +322,10 @@ export class ClientSecureWebSocket extends EventTargetClass {
         message: (data, isText) => {
           this.#receive(data, isText);
         },
+        // RFC 6455 section 5.5.2; a page sees neither pings nor pongs.
+        ping: data => {
+          this.#port.pong(data);
+        },
         closing: () => {
           this.#tasks.push(() => {
             if (this.#readyState === OPEN) this.#readyState = CLOSING;

@@ -184,7 +184,6 @@ export class ServerSendQueue {
     blob.arrayBuffer().then(
       buffer => {
         this.#reading = false;
-        if (this.#ended) return;
         this.#passFirst(new Uint8Array(buffer));
         this.#passWaiting();
       },

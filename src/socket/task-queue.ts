@@ -1,3 +1,4 @@
+import { Fifo } from './fifo.js';
 import { inNextTask } from './tasks.js';
 
 /**
@@ -6,23 +7,12 @@ import { inNextTask } from './tasks.js';
  * gets to run what waits for the first (`await` a promise that `open` resolves, then add a listener for `message`).
  */
 export class TaskQueue {
-  #steps: (() => void)[] = [];
-  /** Steps before this one have run: taking them out one by one would cost a copy of the others each time. */
-  #next = 0;
+  readonly #steps = new Fifo<() => void>();
 
   push(step: () => void): void {
     this.#steps.push(step);
     inNextTask(() => {
-      this.#run();
+      this.#steps.shift()?.();
     });
-  }
-
-  #run(): void {
-    const step = this.#steps[this.#next++];
-    if (this.#next * 2 >= this.#steps.length) {
-      this.#steps = this.#steps.slice(this.#next);
-      this.#next = 0;
-    }
-    step?.();
   }
 }

@@ -1,8 +1,14 @@
+import { Fifo } from './fifo.js';
+
 /** The part of the web's MessageChannel that is used: its types here are Node's, which are others. */
 interface MessageChannelLike {
-  readonly port1: { onmessage: (() => void) | null; close(): void };
+  readonly port1: { onmessage: (() => void) | null };
   readonly port2: { postMessage(message: unknown): void };
 }
+
+/** What waits for its message; one channel carries them all, as making one takes up to milliseconds (WebKit). */
+const waiting = new Fifo<() => void>();
+let channel: MessageChannelLike | undefined;
 
 /** Calls `callback` in a task of its own: after the microtasks of the current one, without the delay of a timer. */
 export function inNextTask(callback: () => void): void {
@@ -11,12 +17,14 @@ export function inNextTask(callback: () => void): void {
     return;
   }
   // Browsers hold timers back, in background tabs by seconds; messages they do not.
-  const { port1, port2 } = new MessageChannel() as unknown as MessageChannelLike;
-  port1.onmessage = () => {
-    port1.close();
-    callback();
-  };
-  port2.postMessage(undefined);
+  waiting.push(callback);
+  if (channel === undefined) {
+    channel = new MessageChannel() as unknown as MessageChannelLike;
+    channel.port1.onmessage = () => {
+      waiting.shift()?.();
+    };
+  }
+  channel.port2.postMessage(undefined);
 }
 
 /**

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, get, type IncomingMessage, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { MAX_MAX_FRAME, MIN_MAX_FRAME } from '../../src/core/constants.js';
 import {
@@ -40,7 +40,7 @@ async function start(options: Partial<RelayOptions> = {}): Promise<Relay> {
 
 async function join(
   relay: Relay,
-  options: { identity?: Identity; listening?: boolean } = {},
+  options: { identity?: Identity; listening?: boolean; autoPong?: boolean } = {},
 ): Promise<RelayClient> {
   const client = await RelayClient.connect(relay.url, options);
   cleanUp.push(() => {
@@ -295,7 +295,8 @@ describe('slow and half-open clients', () => {
     });
     expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
     expect(new Set(numbers).size).toBe(numbers.length);
-    // It has caught up: there is room again.
+    // It has caught up: nothing waits, and there is room again.
+    await expect.poll(() => relay.statistics.queuedBytes).toBe(0);
     alice.send(encodeEnvelope(bob.address, BODY));
     expect(await bob.frames.next()).toEqual(envelope(alice.address));
   });
@@ -310,12 +311,18 @@ describe('slow and half-open clients', () => {
     expect(relay.connections).toBe(0);
   });
 
-  it('are pinged and kept when they do', async () => {
+  it('are pinged, and kept when they answer or say anything else', async () => {
     const relay = await start({ keepaliveInterval: 500 });
-    const client = await join(relay);
-    for (let i = 0; i < 2; i++) await once(client.ws, 'ping');
-    expect(client.ws.readyState).toBe(WebSocket.OPEN);
-    expect(relay.connections).toBe(1);
+    const [answering, talking] = [await join(relay), await join(relay, { autoPong: false })];
+    talking.ws.on('ping', () => {
+      talking.send(encodeListen(true));
+    });
+    await Promise.all(
+      [answering, talking].map(async ({ ws }) => {
+        for (let i = 0; i < 3; i++) await once(ws, 'ping');
+      }),
+    );
+    expect(relay.connections).toBe(2);
   });
 
   it('are refused when they do not register in time', async () => {
@@ -549,6 +556,9 @@ describe('listen and close', () => {
     const plain = await tcp(relay);
     plain.resume();
     deaf.ws.pause();
+    relay.on('refused', refusal => {
+      expect.fail(`an unregistered client was not "refused", the relay went: ${refusal.code}`);
+    });
     const end = [polite.closed, closing(unregistered), once(plain, 'close')] as const;
     const closed = relay.close();
     expect(relay.close()).toBe(closed);
@@ -561,13 +571,29 @@ describe('listen and close', () => {
     await deaf.closed;
   });
 
+  it('cuts off on a server that was given, too, who does not answer', async () => {
+    const server = createServer();
+    await listening(server);
+    const relay = await start({ server });
+    const deaf = await join(relay);
+    deaf.ws.pause();
+    await relay.close();
+    expect(relay.connections).toBe(0);
+  });
+
   it('rejects when the port is taken, and leaves nothing open', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    cleanUp.push(() => vi.useRealTimers());
     const first = await start();
+    expect(vi.getTimerCount()).toBe(1);
     const { port } = first.address() as AddressInfo;
     const second = new Relay({ identity, port, host: '127.0.0.1' });
     await expect(second.listen()).rejects.toMatchObject({ code: 'EADDRINUSE' });
     expect(second.address()).toBe(null);
+    expect(vi.getTimerCount()).toBe(1);
     await second.close();
+    await first.close();
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it('can be closed before and while it begins to listen', async () => {
@@ -575,15 +601,21 @@ describe('listen and close', () => {
     await never.close();
     await expect(never.listen()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
 
-    for (const host of ['127.0.0.1', 'localhost']) {
-      const relay = new Relay({ identity, port: 0, host });
-      const listens = relay.listen();
-      const rejected = expect(listens).rejects.toMatchObject({ code: 'ABORTED' });
-      await Promise.resolve();
-      await Promise.resolve();
-      await relay.close();
-      await rejected;
-      expect(relay.address()).toBe(null);
+    // In every state between.
+    for (const host of ['127.0.0.1', 'localhost', undefined]) {
+      for (let turns = 0; turns < 20; turns++) {
+        const relay = new Relay({ identity, port: 0, host });
+        let listens: unknown;
+        const listened = relay.listen().then(
+          () => (listens = true),
+          (error: unknown) => (listens = error),
+        );
+        for (let i = 0; i < turns; i++) await Promise.resolve();
+        await relay.close();
+        await listened;
+        if (listens !== true) expect(listens).toMatchObject({ code: 'ABORTED' });
+        await expect.poll(() => relay.address()).toBe(null);
+      }
     }
   });
 

@@ -205,7 +205,8 @@ describe('SecureWebSocketServer', () => {
     });
     client.onclose = null;
     client.close();
-    expect(seen).toEqual(['hello', big.buffer]);
+    expect(seen[0]).toBe('hello');
+    expect(Buffer.from(seen[1] as ArrayBuffer).equals(big)).toBe(true);
   });
 
   it('is answered by a ClientSecureWebSocket when it pings', async () => {
@@ -666,7 +667,9 @@ describe('SecureWebSocketServer', () => {
   });
 
   it('finds out clients that are gone without a word', async () => {
-    const server = await serve({ port: 0, host: '127.0.0.1', pingInterval: 25 });
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    cleanUp.push(() => vi.useRealTimers());
+    const server = await serve({ port: 0, host: '127.0.0.1', pingInterval: 10_000 });
     const raw: WebSocket[] = [];
     class Held extends WebSocket {
       constructor(url: string) {
@@ -674,26 +677,42 @@ describe('SecureWebSocketServer', () => {
         raw.push(this);
       }
     }
-    const connected = connection(server);
-    const peer = new DialledPeer(server.url ?? '', {
-      identity: Identity.generate(),
-      WebSocket: Held as never,
+    const connect = async (
+      options: object,
+    ): Promise<{ peer: DialledPeer; socket: ServerSecureWebSocket }> => {
+      const connected = connection(server);
+      const peer = new DialledPeer(server.url ?? '', { identity: Identity.generate(), ...options });
+      await peer.opened;
+      return { peer, socket: (await connected).socket };
+    };
+    const lost = await connect({ WebSocket: Held });
+    const alive = await connect({});
+    cleanUp.push(() => {
+      alive.peer.port.terminate();
+      raw[0]?.terminate();
     });
-    await peer.opened;
-    const { socket } = await connected;
-    const alive = dial(server.url);
-    await alive.opened;
-    // Several pings are answered, none seen.
     const pong = vi.fn();
-    socket.on('pong', pong);
-    for (let ping = 0; ping < 3; ping++) expect((await peer.events.next())[0]).toBe('ping');
-    expect(socket.readyState).toBe(socket.OPEN);
-    expect(pong).not.toHaveBeenCalled();
-    const closed = once(socket, 'close');
+    for (const { socket } of [lost, alive]) socket.on('pong', pong);
+    /** One beat; and time for the answer, which comes before whatever the peer says behind it. */
+    const beat = async (answering: readonly (typeof alive)[]): Promise<void> => {
+      vi.advanceTimersByTime(10_000);
+      for (const { peer, socket } of answering) {
+        expect((await peer.events.next())[0]).toBe('ping');
+        const message = once(socket, 'message');
+        peer.text('behind the pong');
+        await message;
+      }
+    };
+    await beat([lost, alive]);
+    await beat([lost, alive]);
     raw[0]?.pause();
+    await beat([alive]);
+    expect(lost.socket.readyState).toBe(lost.socket.OPEN);
+    const closed = once(lost.socket, 'close');
+    await beat([alive]);
     expect((await closed)[0]).toBe(1006);
-    expect(server.clients.size).toBe(1);
-    raw[0]?.terminate();
+    expect([...server.clients]).toEqual([alive.socket]);
+    expect(pong).not.toHaveBeenCalled();
   });
 
   it('fails a client that sends more than maxPayload', async () => {

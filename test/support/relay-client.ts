@@ -24,10 +24,10 @@ export class RelayClient {
 
   static async connect(
     url: string,
-    options: { identity?: Identity; address?: string } = {},
+    options: { identity?: Identity; address?: string; autoPong?: boolean } = {},
   ): Promise<RelayClient> {
     const identity = options.identity ?? (await Identity.generate());
-    const ws = new WebSocket(url);
+    const ws = new WebSocket(url, { autoPong: options.autoPong ?? true });
     const messages = new EventQueue<string>();
     const onMessage = (data: unknown): void => {
       messages.push(String(data));

@@ -28,6 +28,8 @@ export class ScriptedChannel implements IncomingChannel, ChannelPort {
   readonly calls: PortCall[] = [];
   /** The very bytes of each message that was sent. */
   readonly messages: Uint8Array[] = [];
+  /** The very bytes of each pong. */
+  readonly pongs: Uint8Array[] = [];
   accepted: string | undefined;
   refused: { status: number; reason: string } | undefined;
   bufferedAmount = 0;
@@ -91,6 +93,7 @@ export class ScriptedChannel implements IncomingChannel, ChannelPort {
   }
 
   pong(data: Uint8Array): void {
+    this.pongs.push(data);
     this.calls.push(`pong ${hex(data)}`);
   }
 

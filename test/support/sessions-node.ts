@@ -5,7 +5,7 @@ import { Identity } from '../../src/core/identity.js';
 import type { Session } from '../../src/core/session.js';
 import { type Attempt, Sessions } from '../../src/core/sessions.js';
 import type { TransportKeys } from '../../src/core/transport-keys.js';
-import { type NetworkNode, seededCrypto, type VirtualNetwork } from './virtual-network.js';
+import { type NetworkNode, seededCrypto } from './virtual-network.js';
 
 export interface SessionsNodeOptions {
   /** Which identity; nodes with the same number are connections of the same one. */
@@ -21,7 +21,7 @@ export class SessionsNode implements NetworkNode {
   readonly identity: Identity;
   readonly established: { attempt: Attempt; session: Session }[] = [];
   readonly confirmed: Session[] = [];
-  readonly received: { session: Session; keys: TransportKeys; text: string }[] = [];
+  readonly received: { session: Session; keys: TransportKeys; plaintext: Uint8Array; text: string }[] = [];
   readonly failures: { session: Session; error: SecureWebSocketError }[] = [];
   readonly attemptFailures: { attempt: Attempt; error: SecureWebSocketError }[] = [];
   readonly refusals: SecureWebSocketError[] = [];
@@ -33,9 +33,12 @@ export class SessionsNode implements NetworkNode {
   /** Confirms new keys with an empty message, as an endpoint does that has nothing to say. */
   confirms = true;
   #frames: Uint8Array[] = [];
-  readonly #network: VirtualNetwork<SessionsNode>;
+  readonly #network: { readonly now: number };
 
-  constructor(network: VirtualNetwork<SessionsNode>, options: SessionsNodeOptions) {
+  constructor(
+    network: { readonly now: number; add(node: SessionsNode): void },
+    options: SessionsNodeOptions,
+  ) {
     const { identity, connectionId, listening = true } = options;
     const crypto = seededCrypto(`${identity}/${connectionId}`);
     this.identity = new Identity(crypto, new Uint8Array(32).fill(identity));
@@ -61,7 +64,7 @@ export class SessionsNode implements NetworkNode {
           this.used.add(session);
         },
         plaintext: (session, keys, plaintext) => {
-          this.received.push({ session, keys, text: fromUtf8(plaintext) ?? '(no text)' });
+          this.received.push({ session, keys, plaintext, text: fromUtf8(plaintext) ?? '(no text)' });
         },
         failed: (session, error) => this.failures.push({ session, error }),
         attemptFailed: (attempt, error) => this.attemptFailures.push({ attempt, error }),
@@ -88,7 +91,7 @@ export class SessionsNode implements NetworkNode {
   receive(bytes: Uint8Array, now: number): void {
     const frame = decodeFrame(bytes);
     if (frame.type === 'envelope') this.sessions.receive(frame.address, frame.body, now);
-    else if (frame.type === 'notice') this.sessions.notice(frame.address, frame.reason);
+    else if (frame.type === 'notice') this.sessions.notice(frame.address, frame.reason, now);
   }
 
   takeFrames(): Uint8Array[] {
@@ -115,10 +118,11 @@ export class SessionsNode implements NetworkNode {
   }
 
   /** The same without a thought of renewal. */
-  seal(session: Session, text: string): boolean {
+  seal(session: Session, plaintext: string | Uint8Array): boolean {
     const keys = session.sealingKeys(this.#network.now);
     if (!keys) return false;
-    this.#frames.push(encodeEnvelope(session.address, ...keys.seal(utf8(text))));
+    const bytes = typeof plaintext === 'string' ? utf8(plaintext) : plaintext;
+    this.#frames.push(encodeEnvelope(session.address, ...keys.seal(bytes)));
     return true;
   }
 }

@@ -72,6 +72,8 @@ export class VirtualNetwork<Node extends NetworkNode = NetworkNode> {
   now = 1_000_000;
   /** Every envelope that the router got, as it would have been delivered. */
   readonly passed: Packet<Node>[] = [];
+  /** False: `passed` stays as it is, for more than memory should hold. */
+  recording = true;
   /** What becomes of packets. */
   fault: Fault<Node> = packet => [packet];
   readonly #nodes: Node[] = [];
@@ -162,7 +164,7 @@ export class VirtualNetwork<Node extends NetworkNode = NetworkNode> {
     const stamped = frame.slice();
     stamped.set(from.address, 1);
     const packet = { from, to, frame: stamped };
-    this.passed.push(packet);
+    if (this.recording) this.passed.push(packet);
     this.#flight.push(...this.fault(packet));
   }
 
@@ -171,7 +173,10 @@ export class VirtualNetwork<Node extends NetworkNode = NetworkNode> {
       return this.#nodes.find(node => compareBytes(node.address, destination) === 0);
     }
     const key = toHex(destination.subarray(0, PUBLIC_KEY_LENGTH));
-    return this.#listening.findLast(node => toHex(node.address.subarray(0, PUBLIC_KEY_LENGTH)) === key);
+    const listening = this.#listening.filter(
+      node => toHex(node.address.subarray(0, PUBLIC_KEY_LENGTH)) === key,
+    );
+    return listening.at(-1);
   }
 
   #stopListening(node: Node): void {

@@ -28,7 +28,7 @@ const SIGMA = [
   'db7ec13950f4862a',
   '6fe9b308c2d714a5',
   'a2847615fb9e3cd0',
-].map(order => [...order].map(digit => Number.parseInt(digit, 16)));
+].map(order => Array.from(order, digit => Number.parseInt(digit, 16)));
 
 /** The columns, then the diagonals. */
 const QUARTERS = [

@@ -165,7 +165,10 @@ export class IndependentChannel {
 
   #receiveItem(received: Item): void {
     const { opcode, payload } = received;
-    if (isData(received)) return this.#receiveData(received);
+    if (isData(received)) {
+      this.#receiveData(received);
+      return;
+    }
     const reader = new Reader(payload);
     switch (opcode) {
       case OPCODE.OPEN: {

@@ -122,7 +122,7 @@ export class Noise {
 
   #encryptAndHash(plaintext: Uint8Array): Buffer {
     const ciphertext = this.#key
-      ? ? seal(this.#key, this.#nonce++, this.#h, plaintext)
+      ? seal(this.#key, this.#nonce++, this.#h, plaintext)
       : Buffer.from(plaintext);
     this.#mixHash(ciphertext);
     return ciphertext;

@@ -1,6 +1,6 @@
 /** Registration from the client's side, as docs/protocol.md describes it. */
-import { Noise } from './noise.js';
-import { type Keys, open, sign, type TransportKeyPair, verify } from './primitives.js';
+import { Noise, type TransportKeyPair } from './noise.js';
+import { type Keys, open, sign, verify } from './primitives.js';
 import { whyNoAddress } from './wire.js';
 
 const PROLOGUE = Buffer.from('secure-websocket/1 registration', 'ascii');

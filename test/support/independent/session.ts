@@ -1,6 +1,6 @@
 /** The keys of a session: one generation for each handshake, as docs/protocol.md describes them. */
-import { Noise } from './noise.js';
-import { type KeyPair, open, seal, type TransportKeyPair } from './primitives.js';
+import { Noise, type TransportKeyPair } from './noise.js';
+import { type KeyPair, open, seal } from './primitives.js';
 import { sessionPrologue, u32, u64, writeSealedBody } from './wire.js';
 
 const NO_AD = new Uint8Array(0);

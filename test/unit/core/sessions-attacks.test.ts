@@ -71,7 +71,7 @@ describe('a replayed', () => {
     network.run();
     const messages = network.passed.filter(packet => packet.to === b && typeOf(packet) === TRANSPORT);
     const replay = () => {
-      for (const packet of [...messages, ...messages.toReversed()]) network.inject(a, b, packet.frame);
+      for (const packet of [...messages, ...[...messages].reverse()]) network.inject(a, b, packet.frame);
     };
     replay();
     network.advance(REKEY_AFTER_TIME);

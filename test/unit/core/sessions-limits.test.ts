@@ -32,7 +32,7 @@ import { typeOf, VirtualNetwork } from '../../support/virtual-network.js';
 vi.mock('../../../src/core/constants.js', async importOriginal => ({
   ...(await importOriginal<typeof import('../../../src/core/constants.js')>()),
   MAX_UNCONFIRMED_HANDSHAKES: 24,
-  MAX_SESSIONS: 12,
+  MAX_SESSIONS: 32,
   MAX_SEEN_EPHEMERALS: 40,
   HANDSHAKE_BURST: 16,
 }));
@@ -182,9 +182,9 @@ describe('memory', () => {
     const others = Array.from({ length: MAX_SESSIONS - 1 }, (_, i) => {
       const node = new SessionsNode(network, { identity: 40, connectionId: 100 + i });
       node.sessions.dial(b.anyAddress, network.now);
+      network.run();
       return node;
     });
-    network.run();
     expect(b.sessions.size).toBe(MAX_SESSIONS);
     mallory.sessions.dial(b.anyAddress, network.now);
     network.run();

@@ -78,15 +78,16 @@ describe('keepalive', () => {
     keepalive.stop();
   });
 
-  it('leaves alone what it is told to forget, and everything once it is stopped', async () => {
+  it('leaves alone what is closed, and everything once it is stopped', async () => {
     const keepalive = new Keepalive(1_000);
-    const [forgotten, other] = [new FakeWebSocket(), new FakeWebSocket()];
-    keepalive.forget(keepalive.watch(forgotten.asWebSocket));
+    const [closed, other] = [new FakeWebSocket(), new FakeWebSocket()];
+    keepalive.watch(closed.asWebSocket);
+    closed.emit('close');
     keepalive.watch(other.asWebSocket);
     await elapse(1_000);
     keepalive.stop();
     await elapse(10_000);
-    expect([forgotten.pings, other.pings]).toEqual([0, 1]);
+    expect([closed.pings, other.pings]).toEqual([0, 1]);
     expect(other.terminated).toBe(false);
     expect(vi.getTimerCount()).toBe(0);
   });

@@ -138,6 +138,16 @@ describe('receiving', () => {
     expect(events).toEqual(['message before', 'error', 'close 1006']);
   });
 
+  it('answers pings, unseen by the application', async () => {
+    const { socket, channel } = await open();
+    const { events } = record(socket);
+    channel.listener.ping?.(Uint8Array.of(1, 2));
+    channel.listener.pong?.(Uint8Array.of(3));
+    expect(channel.calls).toEqual(['pong 0102']);
+    await settle();
+    expect(events).toEqual([]);
+  });
+
   it('keeps a byte order mark', async () => {
     const { socket, channel } = await open();
     const message = next(socket, 'message');

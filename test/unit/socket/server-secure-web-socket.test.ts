@@ -116,7 +116,18 @@ describe('ServerSecureWebSocket', () => {
     const ping = Uint8Array.of(4, 5);
     socket.on('ping', data => data.fill(0));
     channel.listener.ping?.(ping);
-    expect(channel.calls).toEqual(['binary 010203', 'pong 0405']);
+    expect(channel.pongs).toEqual([Uint8Array.of(4, 5)]);
+    expect(ping).toEqual(Uint8Array.of(4, 5));
+  });
+
+  it('gives an ArrayBuffer that holds the message and nothing else', async () => {
+    const { channel, socket } = await started();
+    socket.binaryType = 'arraybuffer';
+    const received: Uint8Array[] = [];
+    socket.on('message', data => received.push(new Uint8Array(data as ArrayBuffer)));
+    channel.listener.message(Uint8Array.of(9, 1, 2, 9).subarray(1, 3), false);
+    channel.binary(3, 4);
+    expect(received).toEqual([Uint8Array.of(1, 2), Uint8Array.of(3, 4)]);
   });
 
   it('calls callbacks when their bytes are handed to the network, not before, and in order', async () => {
@@ -204,7 +215,8 @@ describe('ServerSecureWebSocket', () => {
     channel.text('behind');
     expect(socket.readyState).toBe(2);
     expect(channel.calls).toEqual(['close 1007']);
-    channel.end({ code: 1007, wasClean: true });
+    channel.end({ code: 1007, wasClean: true, error: failure('PROTOCOL_VIOLATION') });
+    // What it leads to is not told as another error.
     expect(seen).toEqual(['error The peer sent a text message that is not UTF-8. 2', 'close 1006  3']);
     expect(socket.failure?.code).toBe('INVALID_UTF8');
   });

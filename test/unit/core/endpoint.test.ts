@@ -1,0 +1,476 @@
+import { describe, expect, it, vi } from 'vitest';
+import { concat, fromUtf8, utf8 } from '../../../src/core/bytes.js';
+import {
+  ACCEPT_TIMEOUT,
+  CONNECT_TIMEOUT,
+  MAX_CHANNELS_PER_PEER,
+  REKEY_AFTER_TIME,
+} from '../../../src/core/constants.js';
+import { SecureWebSocketError } from '../../../src/core/errors.js';
+import { encodeEnvelope, encodeListen, NoticeReason, peerAddress } from '../../../src/core/frame.js';
+import { BodyType } from '../../../src/core/sealed-body.js';
+import { channels, EndpointNode, endpoints } from '../../support/endpoint-node.js';
+import { expectCode } from '../../support/errors.js';
+import { client, LOCATION, relay, server } from '../../support/registration.js';
+import { bodyOf, typeOf, VirtualNetwork } from '../../support/virtual-network.js';
+
+// A limit that is reached with less work than the real one.
+vi.mock('../../../src/core/constants.js', async importOriginal => ({
+  ...(await importOriginal<typeof import('../../../src/core/constants.js')>()),
+  MAX_CHANNELS_PER_PEER: 4,
+}));
+
+const initiations = (network: ReturnType<typeof endpoints>['network']) =>
+  network.passed.filter(packet => typeOf(packet) === BodyType.HANDSHAKE_INITIATION);
+
+describe('opening a channel', () => {
+  it('tells the peer what was dialled, and opens when the peer accepts', () => {
+    const { network, a, b } = endpoints();
+    b.answer = undefined;
+    const open = { target: '/chat?x=1', protocols: ['v2', 'v1'], origin: 'https://app.example' };
+    const ours = a.open(b.anyAddress, open);
+    expect(ours.state).toBe('opening');
+    network.run();
+    expect(b.events).toMatchObject([{ type: 'incoming', open: { ...open, window: 2_097_152 } }]);
+    const theirs = b.incoming[0]!;
+    expect([ours.state, theirs.state, a.of(ours)]).toEqual(['opening', 'incoming', []]);
+
+    b.endpoint.accept(theirs, 'v1');
+    network.run();
+    expect([ours.state, theirs.state]).toEqual(['open', 'open']);
+    expect([ours.protocol, theirs.protocol]).toEqual(['v1', 'v1']);
+    expect(a.of(ours)).toMatchObject([{ type: 'opened' }]);
+    expect(ours.session!.publicKey).toEqual(b.identity.publicKeyBytes);
+    expect(theirs.session!.publicKey).toEqual(a.identity.publicKeyBytes);
+    expect([a.endpoint.channelCount, b.endpoint.channelCount]).toEqual([1, 1]);
+  });
+
+  it('binds both ends to the hash of one handshake, however often keys change', () => {
+    const { network, a, b, ours, theirs } = channels();
+    const { handshakeHash } = ours;
+    expect(handshakeHash).toHaveLength(64);
+    expect(theirs.handshakeHash).toEqual(handshakeHash);
+    network.advance(REKEY_AFTER_TIME);
+    a.send(ours, 'x');
+    network.run();
+    const second = a.open(b.address);
+    network.run();
+    expect([ours.handshakeHash, theirs.handshakeHash]).toEqual([handshakeHash, handshakeHash]);
+    expect(second.handshakeHash).not.toEqual(handshakeHash);
+    expect(b.incoming[1]!.handshakeHash).toEqual(second.handshakeHash);
+  });
+
+  it('shows the relay nothing of it', () => {
+    const { network, a, b } = endpoints();
+    a.open(b.anyAddress, {
+      target: '/secret-path',
+      protocols: ['secret-protocol'],
+      origin: 'https://secret',
+    });
+    network.run();
+    expect(b.incoming).toHaveLength(1);
+    const seen = network.passed.map(packet => fromUtf8(bodyOf(packet).map(byte => byte & 0x7f))).join();
+    expect(seen).not.toContain('secret');
+  });
+
+  it('needs one handshake, whether one channel is opened or several', () => {
+    const { network, a, b } = endpoints();
+    const several = [1, 2, 3].map(() => a.open(b.anyAddress));
+    network.run();
+    expect(several.map(({ state }) => state)).toEqual(['open', 'open', 'open']);
+    expect(initiations(network)).toHaveLength(1);
+    // With whom there is a session, there is no need of another.
+    const more = a.open(b.address);
+    network.run();
+    expect(more.state).toBe('open');
+    expect(initiations(network)).toHaveLength(1);
+    expect(new Set([...several, more].map(({ id }) => id)).size).toBe(4);
+  });
+
+  it.each(['exact', 'any'] as const)(
+    'gets through for both when both open at once, each at the %s address',
+    how => {
+      const { network, a, b } = endpoints();
+      const fromA = a.open(how === 'any' ? b.anyAddress : b.address, { target: '/a' });
+      const fromB = b.open(how === 'any' ? a.anyAddress : a.address, { target: '/b' });
+      network.run();
+      expect([fromA.state, fromB.state]).toEqual(['open', 'open']);
+      a.send(fromA, 'to b');
+      b.send(fromB, 'to a');
+      network.run();
+      expect(b.messages(b.incoming[0]!)).toEqual(['to b']);
+      expect(a.messages(a.incoming[0]!)).toEqual(['to a']);
+      expect(b.incoming[0]!.handshakeHash).toEqual(fromA.handshakeHash);
+      expect(a.incoming[0]!.handshakeHash).toEqual(fromB.handshakeHash);
+      // The numbers of channels are each end's own: these two are the same, and are not mixed up.
+      expect(fromA.id).toBe(fromB.id);
+      expect([a.refusals, b.refusals]).toEqual([[], []]);
+    },
+  );
+
+  it('opens channels with several connections of one identity, the newest when any will do', () => {
+    const { network, a, b } = endpoints();
+    const second = new EndpointNode(network, { identity: 2, connectionId: 99 });
+    network.collect();
+    const any = a.open(b.anyAddress);
+    const first = a.open(b.address);
+    network.run();
+    expect([any.state, first.state]).toEqual(['open', 'open']);
+    a.send(any, 'to the second');
+    a.send(first, 'to the first');
+    network.run();
+    expect(second.messages(second.incoming[0]!)).toEqual(['to the second']);
+    expect(b.messages(b.incoming[0]!)).toEqual(['to the first']);
+  });
+});
+
+describe('a channel that is not opened', () => {
+  it('because the application refuses it: the reason is told', () => {
+    const { network, a, b } = endpoints();
+    b.answer = channel => {
+      b.endpoint.refuse(channel, 403, 'no entry', network.now);
+    };
+    const ours = a.open(b.anyAddress);
+    network.run();
+    expect(a.closed(ours)).toMatchObject({ code: 1006, wasClean: false, error: { code: 'CHANNEL_REFUSED' } });
+    expect(a.closed(ours)!.error!.message).toMatch(/403.*no entry/);
+    expect([a.endpoint.channelCount, b.endpoint.channelCount]).toEqual([0, 0]);
+    // Once only, and never for a channel that is open.
+    const next = channels();
+    next.b.endpoint.refuse(next.theirs, 403, '', next.network.now);
+    next.network.run();
+    expect([next.ours.state, next.theirs.state]).toEqual(['open', 'open']);
+  });
+
+  it('because nobody listens any more', () => {
+    const { network, a, b } = channels();
+    b.endpoint.listen(false);
+    network.run();
+    const second = a.open(b.address);
+    network.run();
+    expect(a.closed(second)!.error!.message).toMatch(/404.*nobody listens/);
+    expect(b.incoming).toHaveLength(1);
+  });
+
+  it('because nobody is there', () => {
+    const { network, a } = endpoints();
+    const channel = a.open(peerAddress(new Uint8Array(32).fill(3), 0));
+    network.run();
+    expect(a.closed(channel)).toMatchObject({ code: 1006, error: { code: 'PEER_NOT_HERE' } });
+    expect(a.endpoint.channelCount).toBe(0);
+  });
+
+  it('because there are too many with this peer; others may', () => {
+    const { network, a, b } = endpoints();
+    const opened = Array.from({ length: MAX_CHANNELS_PER_PEER + 1 }, () => a.open(b.address));
+    network.run();
+    expect(opened.map(({ state }) => state)).toEqual([
+      ...Array<string>(MAX_CHANNELS_PER_PEER).fill('open'),
+      'closed',
+    ]);
+    expect(a.closed(opened.at(-1)!)!.error!.message).toMatch(/503.*too many channels/);
+    const c = new EndpointNode(network, { identity: 3 });
+    const other = c.open(b.anyAddress);
+    network.run();
+    expect(other.state).toBe('open');
+    // And again when one is closed.
+    a.close(opened[0]!);
+    network.run();
+    const again = a.open(b.address);
+    network.run();
+    expect(again.state).toBe('open');
+  });
+
+  it('because the peer does not answer the handshake within CONNECT_TIMEOUT', () => {
+    const { network, a, b } = endpoints();
+    network.fault = () => [];
+    const channel = a.open(b.anyAddress);
+    network.advance(CONNECT_TIMEOUT - 1);
+    expect(channel.state).toBe('opening');
+    network.advance(1);
+    expect(a.closed(channel)).toMatchObject({ error: { code: 'SESSION_TIMEOUT' } });
+    expect(a.endpoint.channelCount).toBe(0);
+  });
+
+  it('because the peer answers the handshake, but not OPEN', () => {
+    const { network, a, b } = endpoints();
+    network.fault = packet => (typeOf(packet) === BodyType.TRANSPORT ? [] : [packet]);
+    const channel = a.open(b.anyAddress);
+    network.advance(CONNECT_TIMEOUT);
+    expect(a.closed(channel)).toMatchObject({ error: { code: 'SESSION_TIMEOUT' } });
+  });
+
+  it('because the application does not decide within ACCEPT_TIMEOUT', () => {
+    const { network, a, b } = endpoints();
+    b.answer = undefined;
+    network.now += 10;
+    const channel = a.open(b.anyAddress);
+    network.run();
+    // The dialling end would give up in the same moment.
+    network.now -= 10;
+    const theirs = b.incoming[0]!;
+    b.timeout(network.now + ACCEPT_TIMEOUT + 10);
+    network.run();
+    expect(b.closed(theirs)).toMatchObject({ error: { code: 'CHANNEL_REFUSED' } });
+    expect(a.closed(channel)!.error!.message).toContain('503');
+    b.endpoint.accept(theirs, '');
+    network.run();
+    expect([theirs.state, b.endpoint.channelCount]).toEqual(['closed', 0]);
+  });
+
+  it('because this end gives up, before the peer has heard of it and after', () => {
+    for (const wait of [false, true]) {
+      const { network, a, b } = endpoints();
+      b.answer = undefined;
+      const channel = a.open(b.anyAddress);
+      if (wait) network.run();
+      a.close(channel, 1000, 'never mind');
+      network.run();
+      expect(a.closed(channel)).toMatchObject({ code: 1006, wasClean: false, error: { code: 'ABORTED' } });
+      expect(b.incoming).toHaveLength(wait ? 1 : 0);
+      for (const theirs of b.incoming) {
+        expect(b.closed(theirs)).toMatchObject({ error: { code: 'CHANNEL_RESET' } });
+        b.endpoint.accept(theirs, '');
+      }
+      network.run();
+      expect([a.endpoint.channelCount, b.endpoint.channelCount]).toEqual([0, 0]);
+    }
+  });
+
+  it('because the peer closes instead of answering', () => {
+    const { network, a, b } = endpoints();
+    b.answer = channel => {
+      b.endpoint.close(channel, network.now, 1000);
+    };
+    const channel = a.open(b.anyAddress);
+    network.run();
+    expect(a.closed(channel)).toMatchObject({ error: { code: 'CHANNEL_RESET' } });
+    expect([a.endpoint.channelCount, b.endpoint.channelCount]).toEqual([0, 0]);
+  });
+
+  it('because what it wants to say is too long: nothing has begun then', () => {
+    const { network, a, b } = endpoints({ a: { maxFrame: 32_768 } });
+    expectCode(() => a.open(b.anyAddress, { target: `/${'x'.repeat(17_000)}` }), 'INVALID_ARGUMENT');
+    expectCode(() => a.open(peerAddress(new Uint8Array(32).fill(0xff), 0)), 'NON_CANONICAL_ADDRESS');
+    expect([a.endpoint.channelCount, a.endpoint.wakeAt]).toEqual([0, Infinity]);
+    // The longest there can be fits into the smallest frames that a server may ask for.
+    const channel = a.open(b.anyAddress, { target: `/${'x'.repeat(16_300)}` });
+    network.run();
+    expect(channel.state).toBe('open');
+  });
+});
+
+describe('an endpoint', () => {
+  it('tells the relay that it listens, and that it does not, once each', () => {
+    const node = new EndpointNode(new VirtualNetwork(), { identity: 1, listening: false });
+    for (const listening of [false, true, true, false, false, true]) node.endpoint.listen(listening);
+    expect(node.endpoint.takeFrames()).toEqual([encodeListen(true), encodeListen(false), encodeListen(true)]);
+    expect(node.endpoint.takeFrames()).toEqual([]);
+  });
+
+  it('has no use for a relay that breaks the protocol', () => {
+    const { a } = endpoints();
+    for (const frame of [new Uint8Array(0), Uint8Array.of(9), encodeListen(true), Uint8Array.of(1, 2, 3)]) {
+      expectCode(() => {
+        a.receive(frame, 0);
+      }, 'FRAME_MALFORMED');
+    }
+  });
+
+  it('is not harmed by a peer that does', () => {
+    const { network, a, b, ours } = channels();
+    const c = new EndpointNode(network, { identity: 3 });
+    for (const body of [
+      Uint8Array.of(1),
+      Uint8Array.of(9),
+      new Uint8Array(100),
+      new Uint8Array(1_000).fill(4),
+    ]) {
+      network.inject(c, a, encodeEnvelope(a.address, body));
+    }
+    expect(a.refusals.length).toBeGreaterThan(0);
+    a.send(ours, 'still here');
+    network.run();
+    expect(b.messages(b.incoming[0]!)).toEqual(['still here']);
+  });
+
+  it('ends every channel when its link is lost, and wipes its keys', () => {
+    const { network, a, b, ours } = channels();
+    const second = a.open(b.address);
+    const waiting = a.open(peerAddress(new Uint8Array(32).fill(3), 0));
+    b.open(a.address);
+    network.collect();
+    const { current } = ours.session!;
+    a.endpoint.fail(new SecureWebSocketError('LINK_LOST', 'gone'));
+    a.drain();
+    for (const channel of [ours, second, waiting]) {
+      expect(a.closed(channel)).toMatchObject({ code: 1006, wasClean: false, error: { code: 'LINK_LOST' } });
+    }
+    expect([a.endpoint.channelCount, a.endpoint.hasOutput, a.takeFrames(0)]).toEqual([0, false, []]);
+    expectCode(() => current!.seal(new Uint8Array(0)), 'NOISE_STATE');
+    network.remove(a, b);
+    expect(b.closed(b.incoming[0]!)).toMatchObject({ error: { code: 'PEER_GONE' } });
+  });
+
+  it.each([
+    [NoticeReason.PEER_GONE, 'PEER_GONE'],
+    [NoticeReason.QUEUE_FULL, 'PEER_QUEUE_FULL'],
+    [NoticeReason.NOT_HERE, 'PEER_NOT_HERE'],
+  ] as const)('ends the channels with a peer, and only these, on notice %d: %s', (reason, code) => {
+    const { network, a, b, ours } = channels();
+    const c = new EndpointNode(network, { identity: 3 });
+    network.collect();
+    const other = a.open(c.anyAddress);
+    network.run();
+    network.notice(a, reason, b.address);
+    a.drain();
+    expect(a.closed(ours)).toMatchObject({ code: 1006, wasClean: false, error: { code } });
+    expect([other.state, a.endpoint.channelCount]).toEqual(['open', 1]);
+    // The peer is told, should it still be there: it would wait for ever.
+    network.run();
+    const told = reason === NoticeReason.QUEUE_FULL;
+    expect(b.incoming[0]!.state).toBe(told ? 'closed' : 'open');
+  });
+
+  it('ends all channels of a session in which something was tampered with, at both ends', () => {
+    const { network, a, b, ours, theirs } = channels();
+    const second = a.open(b.address);
+    network.run();
+    network.fault = packet => {
+      packet.frame[60]! ^= 1;
+      return [packet];
+    };
+    a.send(ours, 'x');
+    network.collect();
+    network.fault = packet => [packet];
+    network.run();
+    for (const channel of [theirs, b.incoming[1]!]) {
+      expect(b.closed(channel)).toMatchObject({ code: 1006, error: { code: 'DECRYPT_FAILED' } });
+    }
+    for (const channel of [ours, second]) {
+      expect(a.closed(channel)).toMatchObject({ code: 1006, error: { code: 'CHANNEL_RESET' } });
+    }
+    // And can begin anew at once.
+    const again = a.open(b.anyAddress);
+    network.run();
+    expect(again.state).toBe('open');
+  });
+
+  it('wants to be woken only while it waits for something', () => {
+    const { network, a, b, ours } = channels();
+    expect(a.wakeAt).toBeLessThan(Infinity);
+    network.advance(1_000_000);
+    expect([a.wakeAt, b.wakeAt]).toEqual([Infinity, Infinity]);
+    expect([ours.state, a.endpoint.channelCount]).toEqual(['open', 1]);
+  });
+});
+
+describe('keys', () => {
+  it('are renewed while traffic flows on several channels both ways, and nothing is lost', () => {
+    const { network, a, b, ours, theirs } = channels();
+    const second = a.open(b.address);
+    network.run();
+    const sent: string[] = [];
+    const begin = network.now;
+    for (let step = 0; network.now < begin + 400_000; step++) {
+      sent.push(`${step}`);
+      for (const channel of [ours, second]) a.send(channel, `${step}`);
+      b.send(theirs, `${step}`);
+      network.collect();
+      while (network.flight.length > 4) network.deliver();
+      network.now += 500;
+      for (const node of [a, b]) node.timeout(network.now);
+    }
+    network.run();
+    expect(b.messages(theirs)).toEqual(sent);
+    expect(b.messages(b.incoming[1]!)).toEqual(sent);
+    expect(a.messages(ours)).toEqual(sent);
+    expect(initiations(network)).toHaveLength(4);
+    expect([a.refusals, b.refusals]).toEqual([[], []]);
+  });
+
+  it('that are gone after hours of silence are made anew by whoever speaks', () => {
+    for (const speaker of ['a', 'b'] as const) {
+      const { network, ours, theirs, ...nodes } = channels();
+      network.advance(7 * 3_600_000);
+      const [from, to, here, there] =
+        speaker === 'a' ? [nodes.a, nodes.b, ours, theirs] : [nodes.b, nodes.a, theirs, ours];
+      from.send(here, 'good morning');
+      network.run();
+      expect(to.messages(there)).toEqual(['good morning']);
+      expect([from.refusals, to.refusals]).toEqual([[], []]);
+    }
+  });
+
+  it('of both ends at once, too', () => {
+    const { network, a, b, ours, theirs } = channels();
+    network.advance(3_600_000);
+    a.send(ours, 'from a');
+    b.send(theirs, 'from b');
+    network.run();
+    expect([a.messages(ours), b.messages(theirs)]).toEqual([['from b'], ['from a']]);
+  });
+
+  it('are confirmed at once, whether there is room in the network for more or not', () => {
+    const { network, a, b } = endpoints();
+    a.budget = 0;
+    a.open(b.anyAddress);
+    network.run();
+    expect(b.incoming).toEqual([]);
+    network.advance(20_000);
+    // Not forgotten by now, as unconfirmed ones would be.
+    a.budget = Infinity;
+    network.run();
+    expect(b.incoming).toHaveLength(1);
+  });
+
+  it('of a registration are the first session of a direct link, and are renewed like others', () => {
+    const network = new VirtualNetwork<EndpointNode>();
+    const [relaySide, clientSide] = [server(), client()];
+    clientSide.challenge(relaySide.challenge(), 0);
+    const registered = relaySide.receive(clientSide.response(0), 0, network.now);
+    const success = clientSide.success(relaySide.success(1), network.now);
+    const a = new EndpointNode(network, { identity: 2, connectionId: 1, listening: false });
+    const b = new EndpointNode(network, { identity: 1, connectionId: 0, listening: false });
+    expect([a.identity.publicKey, LOCATION]).toEqual([registered.device.boxKey, LOCATION]);
+    expect(b.identity.publicKey).toBe(relay.publicKey);
+    a.endpoint.adopt(b.address, success.keys);
+    b.endpoint.adopt(a.address, registered.keys);
+    b.endpoint.acceptDirect();
+
+    // There is no router on a direct link.
+    const run = () => {
+      for (let moved = true; moved;) {
+        const [up, down] = [a.takeFrames(network.now), b.takeFrames(network.now)];
+        for (const frame of up) network.inject(a, b, frame);
+        for (const frame of down) network.inject(b, a, frame);
+        moved = up.length + down.length > 0;
+      }
+    };
+    const channel = a.open(b.address);
+    run();
+    expect(channel.state).toBe('open');
+    expect(channel.handshakeHash).toEqual(registered.handshakeHash);
+    expect(b.incoming[0]!.handshakeHash).toEqual(registered.handshakeHash);
+    for (let i = 0; i < 10; i++) {
+      network.now += REKEY_AFTER_TIME / 2;
+      a.send(channel, `${i}`);
+      run();
+    }
+    expect(b.messages(b.incoming[0]!)).toEqual(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+    expect(channel.session!.current!.localIndex).not.toBe(0);
+    expect(channel.handshakeHash).toEqual(registered.handshakeHash);
+  });
+
+  it('never show what is sent: it is in no frame', () => {
+    const { network, a, b, ours, theirs } = channels();
+    const marker = utf8('the quick brown fox');
+    a.send(ours, concat(marker, new Uint8Array(100_000), marker));
+    b.send(theirs, fromUtf8(marker)!);
+    network.run();
+    a.close(ours, 3000, fromUtf8(marker));
+    network.run();
+    expect(b.closed(theirs)).toMatchObject({ reason: fromUtf8(marker) });
+    for (const packet of network.passed) expect(Buffer.from(packet.frame).includes(marker)).toBe(false);
+  });
+});
