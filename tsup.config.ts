@@ -1,18 +1,23 @@
 import { defineConfig, type Options } from 'tsup';
 
 /**
- * esbuild turns a class that names itself in its own body into `var Identity = class _Identity {…}`, and its
- * `name` becomes `_Identity`. This gives the class its name back. Both names stood for the same source name, so
- * no scope can hold another meaning of it. (`keepNames` would do it too, at the price of a `defineProperty` for
- * every closure that is created.)
+ * esbuild gives a class another `name` when it turns it into a variable: `_Identity` when the class names itself in its
+ * own body, `Relay2` when another file has a class of that name. This gives the name back. (`keepNames` would do it too,
+ * at the price of a `defineProperty` for every closure that is created.)
  */
 const classNames: NonNullable<Options['plugins']>[number] = {
   name: 'class-names',
   renderChunk(code) {
-    let named = code;
-    for (const [, name] of code.matchAll(/^var (\w+) = class _\1\b/gm)) {
-      named = named.replaceAll(new RegExp(String.raw`(?<![\w$.])_${String(name)}\b`, 'g'), String(name));
-    }
+    const named = code.replace(
+      /^var (\w+?)(\d*) = class(?: _(\w+))?(?: extends [^{]+)? \{/gm,
+      (start, variable: string, counter: string, inner: string | undefined) => {
+        // A digit belongs to the name unless there is something else of the name without it.
+        const counted = counter !== '' && new RegExp(String.raw`\b${variable}\b`).test(code);
+        if (inner === undefined && !counted) return start;
+        const name = JSON.stringify(inner ?? variable);
+        return `${start} static { Object.defineProperty(this, "name", { value: ${name}, configurable: true }); }`;
+      },
+    );
     return { code: named };
   },
 };
@@ -33,12 +38,9 @@ const node: Options = {
   target: 'node20',
   // What both entries use stands in one shared file, so that a class exists once.
   splitting: true,
-  dts: {
-    entry: { index: 'src/index.ts', server: 'src/server.ts' },
-    // rollup-plugin-dts sets `baseUrl`, which TypeScript 6 accepts only with this.
-    compilerOptions: { ignoreDeprecations: '6.0' },
-  },
 };
+
+const entries = { index: 'src/index.ts', server: 'src/server.ts' };
 
 export default defineConfig([
   {
@@ -53,16 +55,24 @@ export default defineConfig([
   {
     ...node,
     name: 'node-esm',
-    entry: { index: 'src/index.ts', server: 'src/server.ts', 'cli/main': 'src/cli/main.ts' },
+    entry: { ...entries, 'cli/main': 'src/cli/main.ts' },
     format: 'esm',
   },
   {
     ...node,
     name: 'node-cjs',
-    entry: { index: 'src/index.ts', server: 'src/server.ts' },
+    entry: entries,
     format: 'cjs',
     // Splitting CommonJS goes through Rollup with this; without it through a transform that lowers class fields
     // and turns `import('libsodium-wrappers')` into `require`.
     treeshake: true,
+  },
+  {
+    ...common,
+    name: 'types',
+    entry: entries,
+    format: ['esm', 'cjs'],
+    // rollup-plugin-dts sets `baseUrl`, which TypeScript 6 accepts only with this.
+    dts: { only: true, compilerOptions: { ignoreDeprecations: '6.0' } },
   },
 ]);

@@ -42,9 +42,11 @@ async function exchangeFor(milliseconds, payload, window) {
   return { messages, elapsed };
 }
 
-process.on('message', async request => {
-  if (request === 'go') return;
-  const { size, duration } = request;
+process.on('message', request => {
+  if (request !== 'go') void measure(request);
+});
+
+async function measure({ size, duration }) {
   expected = new Uint8Array(size).fill(size % 251);
   const window = Math.max(1, Math.min(WINDOW, Math.floor(MAX_IN_FLIGHT / size)));
   await exchangeFor(WARM_UP, expected, window);
@@ -55,6 +57,7 @@ process.on('message', async request => {
   const before = process.cpuUsage();
   const { messages, elapsed } = await exchangeFor(duration, expected, window);
   process.send({ messages, elapsed, cpu: process.cpuUsage(before) });
-});
+}
+
 process.on('disconnect', () => process.exit());
 process.send('ready');

@@ -53,7 +53,11 @@ const policy = [
 
 const relayView = new RelayView();
 
-const server = createServer(async (request, response) => {
+const server = createServer((request, response) => {
+  void answer(request, response);
+});
+
+async function answer(request, response) {
   const { pathname } = new URL(request.url, 'http://localhost');
   if (pathname === '/relay-view') {
     relayView.subscribe(response);
@@ -70,7 +74,7 @@ const server = createServer(async (request, response) => {
     'cache-control': 'no-cache',
   });
   response.end(await readFile(file));
-});
+}
 
 await listen(PORT);
 const relay = new Relay({
@@ -101,11 +105,11 @@ async function listen(port) {
   }
 }
 
-for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.once(signal, async () => {
-    relayView.close();
-    await relay.close();
-    server.close();
-    server.closeAllConnections();
-  });
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void close());
+
+async function close() {
+  relayView.close();
+  await relay.close();
+  server.close();
+  server.closeAllConnections();
 }

@@ -45,30 +45,34 @@ export const keygen = defineCommand({
       return ExitCode.OK;
     }
 
-    const before = await describeKept(store);
-    if (before !== undefined && !values.force) {
-      throw new CommandError(
-        `There is an identity at ${store.path} already${before}. It was left as it is.`,
-        {
-          exitCode: ExitCode.KEY_FILE,
-          hint: 'With --force it is replaced, and lost for good: nobody can reach it, or be it, any more.',
-        },
-      );
-    }
+    const before = values.force ? await describeKept(store) : undefined;
     const identity = await Identity.generate();
     const seed = identity.exportSeed();
     try {
       await store.write(seed, { force: values.force });
+    } catch (error) {
+      if (error instanceof SecureWebSocketError && error.code === 'KEY_STORE_EXISTS') {
+        throw await existing(store);
+      }
+      throw error;
     } finally {
       seed.fill(0);
     }
     terminal.status(
-      before === undefined ? `Kept in ${store.path}` : `Replaced the identity at ${store.path}${before}`,
+      before === undefined ? `Kept in ${store.path}` : `Replaced what was at ${store.path}${before}`,
     );
     terminal.print(identity.publicKey);
     return ExitCode.OK;
   },
 });
+
+async function existing(store: FileKeyStore): Promise<CommandError> {
+  const what = (await describeKept(store)) ?? '';
+  return new CommandError(`There is something at ${store.path} already${what}. It was left as it is.`, {
+    exitCode: ExitCode.KEY_FILE,
+    hint: 'With --force it is replaced, and lost for good: nobody can reach that address, or be it, any more.',
+  });
+}
 
 /** The address of what a file holds, or undefined when there is none. */
 async function addressIn(store: FileKeyStore): Promise<string | undefined> {
@@ -81,11 +85,11 @@ async function addressIn(store: FileKeyStore): Promise<string | undefined> {
   }
 }
 
-/** What would be lost: ', its address is …'; '' when something is there that cannot be read; undefined when nothing is. */
+/** What would be lost: ', the identity …'; '' when something is there that cannot be read; undefined when nothing is. */
 async function describeKept(store: FileKeyStore): Promise<string | undefined> {
   try {
     const address = await addressIn(store);
-    return address === undefined ? undefined : `, with the address ${address}`;
+    return address === undefined ? undefined : `, the identity ${address}`;
   } catch (error) {
     if (error instanceof SecureWebSocketError) return '';
     throw error;

@@ -349,7 +349,8 @@ export class Channel {
   #refused(payload: Uint8Array): void {
     if (this.#state !== 'opening') violation('refused a channel that is open');
     const { status, reason } = decodeOpenRefuse(payload);
-    const why = reason === '' ? '' : `: ${reason.slice(0, 200)}`;
+    // Nothing that would steer a terminal.
+    const why = reason === '' ? '' : `: ${reason.slice(0, 200).replace(/\p{C}/gu, ' ')}`;
     this.fail(new SecureWebSocketError('CHANNEL_REFUSED', `The peer refused the channel (${String(status)})${why}.`));
   }
 

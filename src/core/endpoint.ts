@@ -57,6 +57,8 @@ export class Endpoint {
   readonly #deadlines = new Map<Channel, number>();
   /** Channels that may have something to send, in the order of their turn. */
   readonly #ready = new Set<Channel>();
+  /** Answers about channels that are not there. They wait for room in the network like all else, and are not many. */
+  #answers: ((now: number) => void)[] = [];
   #frames: Uint8Array[] = [];
   #events: EndpointEvent[] = [];
   #listening = false;
@@ -106,7 +108,7 @@ export class Endpoint {
 
   /** Whether `flush` has something to seal. */
   get hasOutput(): boolean {
-    return this.#ready.size > 0;
+    return this.#ready.size > 0 || this.#answers.length > 0;
   }
 
   /** When `timeout` wants to be called, or Infinity. */
@@ -215,6 +217,8 @@ export class Endpoint {
    * Frames are fetched with `takeFrames`.
    */
   flush(budget: number, now: number): void {
+    if (budget <= 0) return;
+    for (const answer of this.#answers.splice(0)) answer(now);
     for (const channel of this.#ready) {
       if (budget <= 0) return;
       // Whoever is not finished comes last again.
@@ -254,6 +258,7 @@ export class Endpoint {
     }
     this.#sessions.wipe();
     this.#frames = [];
+    this.#answers = [];
   }
 
   #newChannel(id: number, opener: boolean): Channel {
@@ -376,7 +381,7 @@ export class Endpoint {
     if (first?.opcode !== Opcode.OPEN || !opens) {
       // The other end must learn that it talks to nobody; but a RESET, or the end of a closing handshake, needs no answer.
       const isEnd = items.every(item => item.opcode === Opcode.RESET || item.opcode === Opcode.CLOSE || item.opcode === Opcode.CREDIT);
-      if (!isEnd) this.#answer(session, header, Opcode.RESET, resetPayload('CHANNEL_RESET'), now);
+      if (!isEnd) this.#answer(session, header, Opcode.RESET, resetPayload('CHANNEL_RESET'));
       return;
     }
     let open;
@@ -384,15 +389,15 @@ export class Endpoint {
       if (items.length > 1) throw new SecureWebSocketError('PROTOCOL_VIOLATION', 'The peer sent data before its channel was accepted.');
       open = decodeOpen(first.payload);
     } catch (error) {
-      this.#answer(session, header, Opcode.RESET, resetPayload(asError(error).code), now);
+      this.#answer(session, header, Opcode.RESET, resetPayload(asError(error).code));
       return;
     }
     if (!this.#listening) {
-      this.#answer(session, header, Opcode.OPEN_REFUSE, encodeOpen({ status: 404, reason: 'nobody listens' }), now);
+      this.#answer(session, header, Opcode.OPEN_REFUSE, encodeOpen({ status: 404, reason: 'nobody listens' }));
       return;
     }
     if ((this.#channels.get(session)?.size ?? 0) >= MAX_CHANNELS_PER_PEER) {
-      this.#answer(session, header, Opcode.OPEN_REFUSE, encodeOpen({ status: 503, reason: 'too many channels' }), now);
+      this.#answer(session, header, Opcode.OPEN_REFUSE, encodeOpen({ status: 503, reason: 'too many channels' }));
       return;
     }
     const channel = this.#newChannel(header.channelId, false);
@@ -410,9 +415,13 @@ export class Endpoint {
   }
 
   /** One item about a channel that the peer has opened, or believes in. */
-  #answer(session: Session, header: RecordHeader, opcode: Opcode, payload: Uint8Array, now: number): void {
+  #answer(session: Session, header: RecordHeader, opcode: Opcode, payload: Uint8Array): void {
+    // A peer that asks and asks, and reads nothing, is answered no more.
+    if (this.#answers.length >= MAX_ANSWERS) return;
     const position = { sequence: header.acknowledgement, expected: header.sequence + 1 };
-    this.#sendItem(session, header.channelId, !header.opener, opcode, payload, position, now);
+    this.#answers.push(now => {
+      this.#sendItem(session, header.channelId, !header.opener, opcode, payload, position, now);
+    });
   }
 
   #sendItem(
@@ -447,6 +456,9 @@ export class Endpoint {
 }
 
 const EMPTY = new Uint8Array(0);
+
+/** Answers that may wait. */
+const MAX_ANSWERS = 1_024;
 
 /** With these the peer gets nothing that is sent to it. */
 const UNREACHABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['PEER_NOT_HERE', 'PEER_REFUSED', 'PEER_GONE']);

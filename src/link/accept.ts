@@ -131,7 +131,10 @@ async function openDirect(
       },
     });
     const deadline = startTimer(CONNECT_TIMEOUT, () => {
-      link.close(new SecureWebSocketError('REGISTRATION_TIMEOUT', 'The client opened no channel in time.'), 1008);
+      link.close(
+        new SecureWebSocketError('REGISTRATION_TIMEOUT', 'The client opened no channel in time.'),
+        1008,
+      );
     });
     registered.start({
       binary: frame => {
@@ -220,7 +223,12 @@ class Accepting implements RawSocketListener {
         listener.binary(data);
       });
     } else {
-      this.#fail(new SecureWebSocketError('REGISTRATION_MALFORMED', 'The client sent binary data before it was registered.'));
+      this.#fail(
+        new SecureWebSocketError(
+          'REGISTRATION_MALFORMED',
+          'The client sent binary data before it was registered.',
+        ),
+      );
     }
   }
 
@@ -236,7 +244,12 @@ class Accepting implements RawSocketListener {
         listener.closed(code, reason, detail);
       });
     } else {
-      this.#fail(new SecureWebSocketError('LINK_LOST', `The client went away before it was registered (${String(code)}).`));
+      this.#fail(
+        new SecureWebSocketError(
+          'LINK_LOST',
+          `The client went away before it was registered (${String(code)}).`,
+        ),
+      );
     }
   }
 
@@ -259,7 +272,12 @@ class Accepting implements RawSocketListener {
     this.#received += chunk.length;
     if (this.#received <= MAX_REGISTRATION_MESSAGE) return;
     const limit = String(MAX_REGISTRATION_MESSAGE);
-    this.#fail(new SecureWebSocketError('REGISTRATION_MALFORMED', `The client sent more than ${limit} bytes before it was registered.`));
+    this.#fail(
+      new SecureWebSocketError(
+        'REGISTRATION_MALFORMED',
+        `The client sent more than ${limit} bytes before it was registered.`,
+      ),
+    );
   };
 
   #fail(error: SecureWebSocketError): void {

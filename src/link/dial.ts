@@ -105,7 +105,10 @@ class DialledChannel implements ChannelPort {
 
   terminate(error?: SecureWebSocketError): void {
     if (this.#port) this.#port.terminate(error);
-    else this.#abort(error ?? new SecureWebSocketError('ABORTED', 'The socket was terminated before it was open.'));
+    else
+      this.#abort(
+        error ?? new SecureWebSocketError('ABORTED', 'The socket was terminated before it was open.'),
+      );
   }
 
   pause(): void {
@@ -128,11 +131,11 @@ class DialledChannel implements ChannelPort {
   /** Direct use: a link of its own, whose registration is the first session with the server. */
   async #connectToServer(identity: Identity): Promise<void> {
     const { dialled, origin } = this.#location;
-    const { registered, abort } = register(dialled, origin, identity, this.#options);
+    const dialling = register(dialled, origin, identity, this.#options);
     this.#release = () => {
-      abort(new SecureWebSocketError('ABORTED', 'The socket was closed before it was open.'));
+      dialling.abort(new SecureWebSocketError('ABORTED', 'The socket was closed before it was open.'));
     };
-    const socket = await registered;
+    const socket = await dialling.registered;
     if (this.#ended) {
       socket.socket.close(1000);
       return;
@@ -167,7 +170,11 @@ class DialledChannel implements ChannelPort {
   }
 
   #open(link: Link, address: Uint8Array, identity: Identity): void {
-    const parameters = { target: this.#location.target, protocols: this.#protocols, origin: platform.origin() };
+    const parameters = {
+      target: this.#location.target,
+      protocols: this.#protocols,
+      origin: platform.origin(),
+    };
     const listener: ChannelListener = {
       opened: information => {
         this.#opened(information);

@@ -20,7 +20,7 @@ export interface LinkUser {
 class SharedLink {
   readonly users = new Set<LinkUser>();
   readonly ready: Promise<Link>;
-  readonly abort: (error: SecureWebSocketError) => void;
+  readonly #dialling: ReturnType<typeof register>;
 
   constructor(
     readonly key: string,
@@ -29,12 +29,17 @@ class SharedLink {
     identity: Identity,
     options: DialOptions,
   ) {
-    const { registered, abort } = register(url, location, identity, options);
-    this.abort = abort;
-    this.ready = registered.then(socket => this.#adopt(socket, identity, options));
+    const dialling = register(url, location, identity, options);
+    this.#dialling = dialling;
+    this.ready = dialling.registered.then(socket => this.#adopt(socket, identity, options));
     this.ready.catch(() => {
       forget(this);
     });
+  }
+
+  /** Gives up while it is not ready. */
+  abort(error: SecureWebSocketError): void {
+    this.#dialling.abort(error);
   }
 
   #adopt(dialled: DialledSocket, identity: Identity, options: DialOptions): Link {

@@ -74,7 +74,11 @@ export class Link {
   }
 
   /** Opens a channel with the peer at a 36-byte address. */
-  open(address: Uint8Array, parameters: Omit<OpenParameters, 'window'>, listener: ChannelListener): ChannelPort {
+  open(
+    address: Uint8Array,
+    parameters: Omit<OpenParameters, 'window'>,
+    listener: ChannelListener,
+  ): ChannelPort {
     const channel = this.#endpoint.open(address, parameters, monotonicNow());
     this.#listeners.set(channel, listener);
     this.#busy = true;
@@ -91,7 +95,11 @@ export class Link {
       this.#endpoint.receive(data, monotonicNow());
     } catch (error) {
       const cause = error instanceof SecureWebSocketError ? error : undefined;
-      this.close(cause ?? new SecureWebSocketError('FRAME_MALFORMED', 'A frame could not be handled.', { cause: error }), 1002);
+      this.close(
+        cause ??
+          new SecureWebSocketError('FRAME_MALFORMED', 'A frame could not be handled.', { cause: error }),
+        1002,
+      );
       return;
     }
     this.#pump();
@@ -105,7 +113,9 @@ export class Link {
   /** The socket is gone. */
   lost(code: number, reason: string, detail?: string): void {
     const why = [reason, detail].filter(Boolean).join(', ');
-    this.#end(new SecureWebSocketError('LINK_LOST', `The connection was lost (${String(code)}${why && `: ${why}`}).`));
+    this.#end(
+      new SecureWebSocketError('LINK_LOST', `The connection was lost (${String(code)}${why && `: ${why}`}).`),
+    );
   }
 
   /** Gives the link up: every channel ends with `error`, and the socket is closed with `code`. */
@@ -252,7 +262,10 @@ export class Link {
   /** The peer, or the link, went away while the application made up its mind. */
   #tooLate(channel: Channel, listener: ChannelListener): void {
     this.#listeners.delete(channel);
-    const error = new SecureWebSocketError('LINK_LOST', 'The peer went away before the channel was accepted.');
+    const error = new SecureWebSocketError(
+      'LINK_LOST',
+      'The peer went away before the channel was accepted.',
+    );
     queueMicrotask(() => {
       listener.closed({ code: 1006, reason: '', wasClean: false, error });
     });

@@ -53,7 +53,10 @@ class Listening implements RelayListener {
   async #connect(relay: URL, options: DialOptions): Promise<void> {
     const { origin, dialled, peerKey } = parseLocation(relay);
     if (peerKey) {
-      throw new SecureWebSocketError('INVALID_ARGUMENT', 'The URL of a relay must not hold a public key: one listens at one\'s own.');
+      throw new SecureWebSocketError(
+        'INVALID_ARGUMENT',
+        "The URL of a relay must not hold a public key: one listens at one's own.",
+      );
     }
     const identity = await resolveIdentity(options, 'server');
     if (this.#closed) return;
@@ -66,7 +69,8 @@ class Listening implements RelayListener {
       },
     });
     const link = await this.#lease.ready;
-    if (this.#closed) return;
+    // `close` may have been called meanwhile; the compiler cannot see that.
+    if (this.#closed as boolean) return;
     link.listen();
     this.#stop = () => {
       link.unlisten();

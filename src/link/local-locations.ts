@@ -19,14 +19,19 @@ export function localLocations(request: IncomingMessage | undefined): string[] {
   const names = new Set([hostOf(localAddress)]);
   if (isLoopback(localAddress)) for (const name of ['localhost', '127.0.0.1', '[::1]']) names.add(name);
   else for (const address of ownAddresses()) names.add(hostOf(address));
-  return [...names].slice(0, MAX_LOCATIONS).map(name => new URL(`${scheme}://${name}:${String(localPort)}`)).map(url => `${url.protocol}//${url.host}`);
+  return [...names]
+    .slice(0, MAX_LOCATIONS)
+    .map(name => new URL(`${scheme}://${name}:${String(localPort)}`))
+    .map(url => `${url.protocol}//${url.host}`);
 }
 
 /** What device information has room for. */
 const MAX_LOCATIONS = 32;
 
 function ownAddresses(): string[] {
-  return Object.values(networkInterfaces()).flatMap(addresses => (addresses ?? []).map(({ address }) => address));
+  return Object.values(networkInterfaces()).flatMap(addresses =>
+    (addresses ?? []).map(({ address }) => address),
+  );
 }
 
 function isLoopback(address: string): boolean {

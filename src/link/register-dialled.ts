@@ -79,14 +79,26 @@ class Registering implements RawSocketListener {
       this.fail(new SecureWebSocketError('REGISTRATION_TIMEOUT', message));
     });
     const { WebSocket, headers, tls } = options;
-    this.#socket = platform.connect(options.url, { WebSocket, headers, tls, maxPayload: MAX_MAX_FRAME }, this);
+    this.#socket = platform.connect(
+      options.url,
+      { WebSocket, headers, tls, maxPayload: MAX_MAX_FRAME },
+      this,
+    );
   }
 
   text(data: string): void {
+    if (this.#state === 'registered') {
+      this.#breach('the server sent a text message after registration');
+      return;
+    }
     try {
       if (this.#state === 'challenge') void this.#challenge(data);
       else if (this.#state === 'success') this.#success(data);
-      else throw new SecureWebSocketError('REGISTRATION_MALFORMED', 'The server sent a text message out of turn.');
+      else
+        throw new SecureWebSocketError(
+          'REGISTRATION_MALFORMED',
+          'The server sent a text message out of turn.',
+        );
     } catch (error) {
       this.fail(asError(error));
     }
@@ -94,8 +106,17 @@ class Registering implements RawSocketListener {
 
   binary(data: Uint8Array): void {
     if (this.#listener) this.#listener.binary(data);
-    else if (this.#state === 'registered') this.#early.push(listener => { listener.binary(data); });
-    else this.fail(new SecureWebSocketError('REGISTRATION_MALFORMED', `${this.#options.location} is no secure-websocket server: it sent binary data before registration.`));
+    else if (this.#state === 'registered')
+      this.#early.push(listener => {
+        listener.binary(data);
+      });
+    else
+      this.fail(
+        new SecureWebSocketError(
+          'REGISTRATION_MALFORMED',
+          `${this.#options.location} is no secure-websocket server: it sent binary data before registration.`,
+        ),
+      );
   }
 
   drained(): void {
@@ -105,7 +126,10 @@ class Registering implements RawSocketListener {
   closed(code: number, reason: string, detail?: string): void {
     if (this.#state === 'registered') {
       if (this.#listener) this.#listener.closed(code, reason, detail);
-      else this.#early.push(listener => { listener.closed(code, reason, detail); });
+      else
+        this.#early.push(listener => {
+          listener.closed(code, reason, detail);
+        });
       return;
     }
     const why = [reason, detail].filter(Boolean).join(', ');
@@ -118,17 +142,20 @@ class Registering implements RawSocketListener {
   }
 
   fail(error: SecureWebSocketError): void {
-    if (this.#state === 'registered') {
-      // A link that is up and breaks the protocol: whoever owns it hears of its end.
-      this.#socket.close(1002);
-      return;
-    }
-    if (this.#state === 'failed') return;
+    // A link that is up is its owner's to close.
+    if (this.#state === 'registered' || this.#state === 'failed') return;
     this.#state = 'failed';
     stopTimer(this.#deadline);
     this.#client.wipe();
     this.#socket.terminate();
     this.#reject(error);
+  }
+
+  /** A link that is up and breaks the protocol is over now, whatever the other end goes on to say. */
+  #breach(what: string): void {
+    this.#socket.close(1002);
+    this.closed(1002, '', what);
+    this.#state = 'failed';
   }
 
   async #challenge(data: string): Promise<void> {

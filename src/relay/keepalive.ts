@@ -3,9 +3,7 @@ import type { WebSocket as WsWebSocket } from 'ws';
 /** One connection that is watched. */
 export class Watched {
   readonly ws: WsWebSocket;
-  /** A ping is on its way. */
-  asked = false;
-  /** Something came from the client since the last round. Set for each frame, so it is a plain field. */
+  /** Something came from the client since the last ping, if there was one. Set for each frame, so it is a plain field. */
   heard = true;
 
   constructor(ws: WsWebSocket) {
@@ -52,12 +50,11 @@ export class Keepalive {
 
   #round(): void {
     for (const watched of this.#watched) {
-      if (watched.asked && !watched.heard) {
-        watched.ws.terminate();
-      } else {
-        watched.asked = true;
+      if (watched.heard) {
         watched.heard = false;
         watched.ws.ping();
+      } else {
+        watched.ws.terminate();
       }
     }
   }

@@ -366,7 +366,7 @@ export class ClientSecureWebSocket extends EventTargetClass {
     this.#publicKey = information.publicKey;
     this.#peerPublicKey = information.peerPublicKey;
     this.#serverPublicKey = information.serverPublicKey;
-    this.#handshakeHash = information.handshakeHash.slice();
+    this.#handshakeHash = information.handshakeHash;
     super.dispatchEvent(createEvent('open'));
   }
 

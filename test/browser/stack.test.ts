@@ -49,9 +49,9 @@ describe('a server in a tab', () => {
     const clientIdentity = await Identity.generate();
     const connected = new Promise<{ url: string; peer: string; protocol: string }>(resolve => {
       server.on('connection', (socket, request) => {
-        resolve({ url: request.url ?? '', peer: socket.peerPublicKey, protocol: socket.protocol });
+        resolve({ url: request.url, peer: socket.peerPublicKey, protocol: socket.protocol });
         socket.on('message', (data, isBinary) => {
-          if (!isBinary) socket.send(`you said: ${data.toString()}`);
+          if (!isBinary) socket.send(`you said: ${(data as Uint8Array).toString()}`);
         });
       });
     });
@@ -80,7 +80,9 @@ describe('a server in a tab', () => {
   });
 
   it('refuses whom verifyClient refuses', async () => {
-    const server = await listen({ verifyClient: ({ req }: { req: { url: string } }) => req.url === '/allowed' });
+    const server = await listen({
+      verifyClient: ({ req }: { req: { url: string } }) => req.url === '/allowed',
+    });
     await open(`${server.url}/allowed`);
     expect(await failure(new ClientSecureWebSocket(`${server.url}/forbidden`))).toBe('CHANNEL_REFUSED');
   });

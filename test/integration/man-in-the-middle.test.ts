@@ -91,8 +91,11 @@ const withInformation = (changes: Partial<DeviceInformation>): ((message: string
     information: toBase64Url(utf8(JSON.stringify({ ...informationIn(device), ...changes }))),
   }));
 
-/** What a client told the server: nothing, when it was not fooled. */
-const told = ({ mitm }: Attacked): number => mitm.latest.sent('to server').length;
+/** How much the latest client told the server: nothing, when it was not fooled. */
+async function told({ mitm }: Attacked): Promise<number> {
+  await mitm.latest.closed;
+  return mitm.latest.sent('to server').length;
+}
 
 describe.each(SERVICES)('in front of %s, from another place', (_, start) => {
   it.each([true, false])('is seen through by the client, rewriting Host: %s', async rewritesHost => {
@@ -102,17 +105,17 @@ describe.each(SERVICES)('in front of %s, from another place', (_, start) => {
     const { log } = attacked.dial();
     expect(await log.closed).toEqual(failedWith('ADDRESS_NOT_CLAIMED'));
     expect(await attacked.refusals.next()).toBe('LINK_LOST');
-    expect(told(attacked)).toBe(0);
+    expect(await told(attacked)).toBe(0);
   });
 
   it('is seen through where the server knows its name', async () => {
-    const attacked = await attack(start, () => ['wss://service.example', 'ws://127.0.0.1:1']);
+    const attacked = await attack(start, () => ['wss://service.example']);
     const { log } = attacked.dial({ serverKey: attacked.serverKey });
     expect(await log.closed).toEqual(failedWith('ADDRESS_NOT_CLAIMED'));
     expect(log.error).toMatchObject({
-      message: expect.stringContaining('wss://service.example, ws://127.0.0.1:1') as unknown,
+      message: expect.stringContaining('but to wss://service.example') as unknown,
     });
-    expect(told(attacked)).toBe(0);
+    expect(await told(attacked)).toBe(0);
   });
 
   it.each([true, false])('is seen through by the server, rewriting Host: %s', async rewritesHost => {
@@ -143,7 +146,8 @@ describe.each(SERVICES)('in front of %s, from another place', (_, start) => {
     expect(await service.log.messages.next()).toBe('a secret');
     const binary = attacked.mitm.latest.recorded.filter(({ message }) => typeof message !== 'string');
     expect(binary.length).toBeGreaterThan(0);
-    for (const { message } of binary) expect(Buffer.from(message as Uint8Array).includes('secret')).toBe(false);
+    for (const { message } of binary)
+      expect(Buffer.from(message as Uint8Array).includes('secret')).toBe(false);
     socket.close(1000);
     expect(await log.closed).toEqual(['open', 'close 1000 clean']);
   });
@@ -157,7 +161,7 @@ describe.each(SERVICES)('in front of %s, with another server’s challenge', (_,
     attacked.mitm.target = other.mitm.target;
     const { log } = attacked.dial();
     expect(await log.closed).toEqual(failedWith('ADDRESS_NOT_CLAIMED'));
-    expect(told(attacked)).toBe(0);
+    expect(await told(attacked)).toBe(0);
   });
 
   it('fetched from a server that claims the same address, is seen through by its key', async () => {
@@ -166,7 +170,7 @@ describe.each(SERVICES)('in front of %s, with another server’s challenge', (_,
     attacked.mitm.target = other.mitm.target;
     const { log } = attacked.dial({ serverKey: attacked.serverKey });
     expect(await log.closed).toEqual(failedWith('SERVER_KEY_MISMATCH'));
-    expect(told(attacked)).toBe(0);
+    expect(await told(attacked)).toBe(0);
   });
 
   it('recorded earlier, cannot go on: neither the server nor a recorded answer fits', async () => {
@@ -180,15 +184,13 @@ describe.each(SERVICES)('in front of %s, with another server’s challenge', (_,
     expect(await first.log.closed).toEqual(failedWith('REGISTRATION_REFUSED'));
     expect(await attacked.refusals.next()).toBe('DECRYPT_FAILED');
 
-    attacked.mitm.tampering = intercepted => {
-      const { direction, index, message } = intercepted;
-      if (direction === 'to client') return [challenge, success][index] ?? [];
-      // The server is left out of it.
-      return typeof message === 'string' ? [] : message;
+    // The server is left out of it.
+    attacked.mitm.tampering = ({ direction, index, message, connection }) => {
+      if (direction === 'to client') return index === 0 ? challenge : [];
+      if (typeof message === 'string') connection.inject('to client', success);
+      return [];
     };
     const second = attacked.dial({ serverKey: attacked.serverKey });
-console.log('A'); await expect.poll(() => told(attacked)).toBe(1);console.log('B', attacked.mitm.latest.recorded);
-    attacked.mitm.latest.inject('to client', success);
     expect(await second.log.closed).toEqual(failedWith('DECRYPT_FAILED'));
   });
 });
@@ -219,7 +221,7 @@ describe.each(SERVICES)('in front of %s, with a key of its own', (_, start) => {
       const { log } = attacked.dial({ serverKey });
       expect(await log.closed).toEqual(failedWith('SERVER_KEY_MISMATCH'));
       expect(log.error).toMatchObject({ message: expect.stringContaining(key) as unknown });
-      expect(told(attacked)).toBe(0);
+      expect(await told(attacked)).toBe(0);
     }
   });
 
@@ -230,7 +232,7 @@ describe.each(SERVICES)('in front of %s, with a key of its own', (_, start) => {
     await takeOver(attacked);
     const again = attacked.dial({ trustStore: undefined });
     expect(await again.log.closed).toEqual(failedWith('SERVER_KEY_CHANGED'));
-    expect(told(attacked)).toBe(0);
+    expect(await told(attacked)).toBe(0);
   });
 
   it('is not one that a trust store accepts, however long it thinks', async () => {
@@ -244,7 +246,7 @@ describe.each(SERVICES)('in front of %s, with a key of its own', (_, start) => {
       const { log } = attacked.dial({ trustStore: store });
       if (store === thinking) (await asked.next())(false);
       expect(await log.closed).toEqual(failedWith('SERVER_KEY_MISMATCH'));
-      expect(told(attacked)).toBe(0);
+      expect(await told(attacked)).toBe(0);
     }
   });
 });
@@ -346,28 +348,24 @@ describe.each(SERVICES)('in front of %s, changing', (_, start) => {
     ['CHALLENGE_RESPONSE', RESPONSE],
     ['REGISTER_SUCCESS', SUCCESS],
   ] as const)('%s', (type, attacks) => {
-    it(
-      attacks.map(([name]) => name).join(', '),
-      { timeout: 20_000 },
-      async () => {
-        const attacked = await attack(start);
-        for (const [name, change, clientCode, serverCode] of attacks) {
-          attacked.mitm.tampering = changing(type, message => {
-            const changed = change(message);
-            expect(changed, name).not.toBe(message);
-            return changed;
-          });
-          const { log } = attacked.dial({ serverKey: [attacked.serverKey] });
-          expect([name, ...(await log.closed)]).toEqual([name, ...failedWith(clientCode)]);
-          expect([name, await attacked.refusals.next()]).toEqual([name, serverCode]);
-          if (type === 'CHALLENGE' && serverCode === LOST) expect(told(attacked)).toBe(0);
-        }
-        expect(attacked.connections.pending).toEqual([]);
-        // What it did leaves no trace.
-        attacked.mitm.tampering = relaying;
-        await attacked.dial({ serverKey: attacked.serverKey }).log.opened;
-      },
-    );
+    it(attacks.map(([name]) => name).join(', '), { timeout: 20_000 }, async () => {
+      const attacked = await attack(start);
+      for (const [name, change, clientCode, serverCode] of attacks) {
+        attacked.mitm.tampering = changing(type, message => {
+          const changed = change(message);
+          expect(changed, name).not.toBe(message);
+          return changed;
+        });
+        const { log } = attacked.dial({ serverKey: [attacked.serverKey] });
+        expect([name, ...(await log.closed)]).toEqual([name, ...failedWith(clientCode)]);
+        expect([name, await attacked.refusals.next()]).toEqual([name, serverCode]);
+        if (type === 'CHALLENGE' && serverCode === LOST) expect(await told(attacked)).toBe(0);
+      }
+      expect(attacked.connections.pending).toEqual([]);
+      // What it did leaves no trace.
+      attacked.mitm.tampering = relaying;
+      await attacked.dial({ serverKey: attacked.serverKey }).log.opened;
+    });
   });
 
   it('the static key and everything signed with it for its own, fails at the pin, and without one at the proof', async () => {
@@ -381,7 +379,7 @@ describe.each(SERVICES)('in front of %s, changing', (_, start) => {
     });
     const pinned = attacked.dial({ serverKey: attacked.serverKey });
     expect(await pinned.log.closed).toEqual(failedWith('SERVER_KEY_MISMATCH'));
-    expect(told(attacked)).toBe(0);
+    expect(await told(attacked)).toBe(0);
     expect(await attacked.refusals.next()).toBe('LINK_LOST');
 
     const credulous = attacked.dial({ trustStore: anyServer });

@@ -66,9 +66,9 @@ function run(
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
   return {
     async line() {
-      const { value, done } = await lines.next();
-      if (done === true) throw new Error(`"${name}" ended without saying more`);
-      return value;
+      const next: IteratorResult<string, undefined> = await lines.next();
+      if (next.done === true) throw new Error(`"${name}" ended without saying more`);
+      return next.value;
     },
     stop: () => child.kill('SIGKILL'),
   };

@@ -53,9 +53,9 @@ describe.each(testEngines)('in %s', engine => {
       await first.evaluate(say, 'No.');
       expect(await second.waitFor(read)).toBe('No.');
 
-      const seen = await first.waitFor(() => {
+      const seen: string[] = await first.waitFor(() => {
         const rows = [...document.querySelectorAll('#envelopes li')].map(row => row.textContent);
-        return rows.filter(row => row.includes('message')).length >= 4 && rows;
+        return rows.filter(row => row.includes('message')).length >= 4 ? rows : null;
       });
       // Hex on the page: the words would be there as hex if the relay had them.
       const hex = Array.from('anybody', letter => letter.charCodeAt(0).toString(16)).join(' ');

@@ -1,10 +1,9 @@
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Identity } from '../../src/core/identity.js';
 import { Relay } from '../../src/relay/relay.js';
-import {
-  ClientSecureWebSocket,
-} from '../../src/socket/client-secure-web-socket.js';
+import { ClientSecureWebSocket } from '../../src/socket/client-secure-web-socket.js';
 import type { ClientSecureWebSocketOptions } from '../../src/socket/client-secure-web-socket-options.js';
 import {
   SecureWebSocketServer,
@@ -76,7 +75,13 @@ export async function attackRelayed(
 ): Promise<Attacked> {
   const mitm = await ManInTheMiddle.start();
   const identity = await Identity.generate();
-  const relay = new Relay({ identity, port: 0, host: '127.0.0.1', addresses: addresses(mitm.url) });
+  const http = createServer();
+  http.listen(0, '127.0.0.1');
+  await once(http, 'listening');
+  mitm.target = `ws://127.0.0.1:${(http.address() as AddressInfo).port}`;
+  const claimed = addresses(mitm.url);
+  // The service has to reach the relay, too.
+  const relay = new Relay({ identity, server: http, addresses: claimed && [...claimed, mitm.target] });
   const refusals = new EventQueue<string>();
   relay.on('refused', ({ code }) => {
     refusals.push(code);
@@ -85,17 +90,18 @@ export async function attackRelayed(
     refusals.push('LINK_LOST');
   });
   await relay.listen();
-  mitm.target = `ws://127.0.0.1:${(relay.address() as AddressInfo).port}`;
-  const isOnThePath = addresses(mitm.url)?.includes(mitm.url) ?? false;
   const server = new SecureWebSocketServer({
-    relay: isOnThePath ? mitm.url : mitm.target,
+    relay: claimed?.includes(mitm.url) ? mitm.url : mitm.target,
     identity: Identity.generate(),
     trustStore: anyServer,
     ...options,
   });
   await server.ready;
   const url = `${mitm.url}/${server.publicKey ?? ''}`;
-  return attacked(mitm, server, { refusals, serverKey: identity.publicKey, url }, () => relay.close());
+  return attacked(mitm, server, { refusals, serverKey: identity.publicKey, url }, async () => {
+    await relay.close();
+    http.close();
+  });
 }
 
 function attacked(
@@ -116,7 +122,11 @@ function attacked(
     connections,
     dial: (options, url = known.url) => {
       const trust = options?.serverKey === undefined ? { trustStore: anyServer } : {};
-      const socket = new ClientSecureWebSocket(url, [], { identity: Identity.generate(), ...trust, ...options });
+      const socket = new ClientSecureWebSocket(url, [], {
+        identity: Identity.generate(),
+        ...trust,
+        ...options,
+      });
       sockets.push(socket);
       return { socket, log: SocketLog.ofClient(socket) };
     },

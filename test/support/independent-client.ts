@@ -3,6 +3,7 @@
  * and is strict: whatever the other end does that the document forbids ends the link with an error.
  */
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { WebSocket } from 'ws';
 import { EventQueue } from './event-queue.js';
 import { type ChannelOptions, IndependentChannel, type Offer } from './independent/channel.js';
@@ -120,9 +121,12 @@ export class IndependentClient {
     return peerAddress(this.keys.box.publicKey, this.registered.connectionId);
   }
 
-  /** Listens at the own key, or no longer. */
-  listen(flag = true): void {
+  /** Listens at the own key, or no longer. LISTEN has no answer; a pong tells that it was read. */
+  async listen(flag = true): Promise<void> {
     this.#socket.send(listenFrame(flag));
+    const pong = once(this.#socket, 'pong');
+    this.#socket.ping();
+    await pong;
   }
 
   /** A channel with the server of this link, whose registration is the first session. */

@@ -26,6 +26,8 @@ export const relaying: Tampering = ({ message }) => message;
 export class InterceptedConnection {
   /** Everything that came, in order, as it came. */
   readonly recorded: Intercepted[] = [];
+  /** Resolves when both halves are closed: nothing comes after that. */
+  readonly closed: Promise<unknown>;
   readonly #client: WebSocket;
   readonly #server: WebSocket;
   readonly #tampering: () => Tampering;
@@ -36,6 +38,7 @@ export class InterceptedConnection {
     this.#client = client;
     this.#server = server;
     this.#tampering = tampering;
+    this.closed = Promise.all([client, server].map(ws => new Promise(resolve => ws.once('close', resolve))));
     server.on('open', () => {
       for (const message of this.#waiting.splice(0)) server.send(message);
     });
@@ -150,7 +153,8 @@ export function replaceNext(
   let done = false;
   return intercepted => {
     const { message, connection } = intercepted;
-    if (done || intercepted.direction !== direction || (typeof message !== 'string') !== isBinary) return message;
+    if (done || intercepted.direction !== direction || (typeof message !== 'string') !== isBinary)
+      return message;
     done = true;
     return change(message, connection);
   };

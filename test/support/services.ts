@@ -33,7 +33,8 @@ export interface RunningServices {
 export async function startServices(): Promise<RunningServices> {
   const plainEcho = await startPlainEcho();
   const plainConformance = await startPlainConformance();
-  const { relay, direct, relayed, close } = await startStack();
+  const stack = await startStack();
+  const { relay, direct, relayed } = stack;
   return {
     services: {
       plainEcho: plainEcho.url,
@@ -45,7 +46,7 @@ export async function startServices(): Promise<RunningServices> {
       relayed: relayed.url ?? '',
     },
     async close() {
-      await Promise.all([plainEcho.close(), plainConformance.close(), close()]);
+      await Promise.all([plainEcho.close(), plainConformance.close(), stack.close()]);
     },
   };
 }
@@ -72,7 +73,9 @@ export async function startStack(): Promise<{
   };
 }
 
-async function startConformance(where: { port: number; host: string } | { relay: string }): Promise<SecureWebSocketServer> {
+async function startConformance(
+  where: { port: number; host: string } | { relay: string },
+): Promise<SecureWebSocketServer> {
   const conformance = new ConformanceServer();
   const server = new SecureWebSocketServer({
     ...where,

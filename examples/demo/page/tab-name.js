@@ -16,7 +16,7 @@ export async function tabName() {
 function claim(name) {
   if (!navigator.locks) return Promise.resolve(true);
   return new Promise(resolve => {
-    navigator.locks.request(`tab-${name}`, { ifAvailable: true }, lock => {
+    void navigator.locks.request(`tab-${name}`, { ifAvailable: true }, lock => {
       resolve(lock !== null);
       return lock && new Promise(() => {});
     });

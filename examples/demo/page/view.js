@@ -115,11 +115,13 @@ function render() {
   if (wasDisabled && conversation.connected) input.focus();
 }
 
-$('copy').addEventListener('click', async () => {
+$('copy').addEventListener('click', () => {
+  // Selected, so that it can be copied by hand where the clipboard is not allowed.
   $('link').select();
-  await navigator.clipboard.writeText($('link').value);
-  $('copy').textContent = 'Copied';
-  setTimeout(() => {
-    $('copy').textContent = 'Copy';
-  }, 1500);
+  void navigator.clipboard?.writeText($('link').value).then(() => {
+    $('copy').textContent = 'Copied';
+    setTimeout(() => {
+      $('copy').textContent = 'Copy';
+    }, 1500);
+  });
 });

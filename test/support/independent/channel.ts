@@ -131,6 +131,13 @@ export class IndependentChannel {
     this.#send(...items);
   }
 
+  /** Text that is not UTF-8. */
+  invalidText(): void {
+    const payload = Buffer.of(0xc3, 0x28);
+    this.#spent += payload.length + ITEM_COST;
+    this.#send(item(OPCODE.TEXT, payload));
+  }
+
   ping(payload: Uint8Array): void {
     this.#send(item(OPCODE.PING, payload));
   }

@@ -13,7 +13,8 @@ async function split(
 ): Promise<{ lines: string[]; repairs: number }> {
   const lines: string[] = [];
   let repairs = 0;
-  for await (const line of splitLines(chunks, limit, () => (repairs += 1))) lines.push(Buffer.from(line).toString());
+  for await (const line of splitLines(chunks, limit, () => (repairs += 1)))
+    lines.push(Buffer.from(line).toString());
   return { lines, repairs };
 }
 
@@ -63,7 +64,9 @@ describe('splitLines', () => {
         yield Buffer.from('aaaa');
       }
     }
-    await expect(split(endless(), 10)).rejects.toMatchObject({ hint: expect.stringContaining('--binary') as string });
+    await expect(split(endless(), 10)).rejects.toMatchObject({
+      hint: expect.stringContaining('--binary') as string,
+    });
     expect(given).toBe(3);
   });
 });

@@ -33,7 +33,10 @@ describe('parseUrl', () => {
     [`wss://host/${ADDRESS.slice(0, -1)}`, 'got 63 characters'],
     [`wss://host/${ADDRESS}0`, 'got 65 characters'],
     [`wss://host/${ADDRESS.slice(0, 60)}`, 'got 60 characters'],
-    [`wss://host/${ADDRESS.replace('9', 'g')}`, 'The character at position 8 of the address is not a hex digit'],
+    [
+      `wss://host/${ADDRESS.replace('9', 'g')}`,
+      'The character at position 7 of the address is not a hex digit',
+    ],
     [`wss://host/${ADDRESS.toUpperCase()}`, 'uppercase'],
     [`wss://host/${'f'.repeat(64)}`, 'not canonical'],
     [`wss://host/${'0'.repeat(64)}`, 'low order'],

@@ -95,7 +95,10 @@ describe('toPublicKey', () => {
 
   it.each([
     [ADDRESS.slice(1), '--allow: An address is 64 hex characters, got 63 characters.'],
-    [ADDRESS.toUpperCase(), '--allow: The character at position 4 of the address is uppercase; write it in lowercase.'],
+    [
+      ADDRESS.toUpperCase(),
+      '--allow: The character at position 4 of the address is uppercase; write it in lowercase.',
+    ],
     ['0'.repeat(64), '--allow: The address is a point of low order: nothing can be encrypted to it.'],
   ])('says what is wrong with %j', (text, message) => {
     expect(() => toPublicKey(text, '--allow')).toThrow(new UsageError(message));

@@ -19,7 +19,9 @@ describe('printable', () => {
     fc.assert(
       fc.property(fc.string({ unit: units }), text => {
         // eslint-disable-next-line @typescript-eslint/no-misused-spread -- code units are meant
-        expect([...printable(text)].filter(c => (c < ' ' && c !== '\t') || (c >= '\u007f' && c < '\u00a0'))).toEqual([]);
+        expect(
+          [...printable(text)].filter(c => (c < ' ' && c !== '\t') || (c >= '\u007f' && c < '\u00a0')),
+        ).toEqual([]);
       }),
     );
   });

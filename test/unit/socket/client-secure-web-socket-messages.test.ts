@@ -74,17 +74,53 @@ describe('sending', () => {
 
   it('fails when a Blob cannot be read', async () => {
     const { socket, channel } = await open();
+    channel.manual = true;
     const cause = new DOMException('The file has changed.', 'NotReadableError');
     const blob = new Blob(['a']);
     blob.arrayBuffer = () => Promise.reject(cause);
     const { events, closed } = record(socket);
+    const failure = errorOf(socket);
     socket.send(blob);
     socket.send('b');
-    expect(await errorOf(socket)).toMatchObject({ code: 'BLOB_UNREADABLE', cause });
+    await settle();
+    expect(channel.calls).toEqual(['terminate']);
+    // A message less would be a hole in what the peer gets.
+    socket.send('c');
+    channel.end();
+    expect(await failure).toMatchObject({ code: 'BLOB_UNREADABLE', cause });
     await closed;
     expect(channel.calls).toEqual(['terminate']);
     expect(events).toEqual(['error', 'close 1006']);
-    expect(socket.bufferedAmount).toBe(2);
+    expect(socket.bufferedAmount).toBe(3);
+  });
+
+  it('does not care for a Blob once the connection is over', async () => {
+    const { socket, channel } = await open();
+    const blob = new Blob(['a']);
+    let reject: (cause: Error) => void = () => undefined;
+    blob.arrayBuffer = () =>
+      new Promise((_resolve, fail) => {
+        reject = fail;
+      });
+    socket.send(blob);
+    channel.end({ code: 1000, wasClean: true });
+    await next(socket, 'close');
+    reject(new Error('too late'));
+    await settle();
+    expect(channel.calls).toEqual([]);
+  });
+
+  it('counts the bytes of a Blob that are sent, whatever size it says it has', async () => {
+    const { socket, channel } = await open();
+    const blob = new Blob(['abc']);
+    blob.arrayBuffer = () => Promise.resolve(new ArrayBuffer(5));
+    socket.send(blob);
+    expect(socket.bufferedAmount).toBe(3);
+    await settle();
+    expect(socket.bufferedAmount).toBe(5);
+    channel.flush();
+    await settle();
+    expect(socket.bufferedAmount).toBe(0);
   });
 });
 
@@ -100,7 +136,7 @@ describe('receiving', () => {
     await settle();
     // What belongs to the receiver is not copied once more.
     expect(received[0]).toBe(exact.buffer);
-    expect(received[1]).toEqual(Uint8Array.of(3, 4).buffer);
+    expect(new Uint8Array(received[1] ?? new ArrayBuffer(0))).toEqual(Uint8Array.of(3, 4));
   });
 
   it('delivers ArrayBuffers where there are no Blobs', async () => {
@@ -108,7 +144,7 @@ describe('receiving', () => {
     vi.stubGlobal('Blob', undefined);
     const message = next(socket, 'message');
     channel.binary(1);
-    expect((await message).data).toEqual(Uint8Array.of(1).buffer);
+    expect(new Uint8Array((await message).data as ArrayBuffer)).toEqual(Uint8Array.of(1));
     expect(socket.binaryType).toBe('blob');
   });
 
@@ -131,7 +167,11 @@ describe('receiving', () => {
     channel.text('after');
     channel.binary(0);
     // Whatever the channel says now: this end has failed it.
-    channel.end({ code: 1000, reason: 'fine', wasClean: true });
+    channel.end({
+      code: 1002,
+      reason: 'other',
+      error: new SecureWebSocketError('LINK_LOST', 'Something else.'),
+    });
     expect((await failure).code).toBe('INVALID_UTF8');
     expect(await closed).toMatchObject({ code: 1006, reason: '', wasClean: false });
     expect(channel.calls).toEqual(['terminate']);
@@ -166,9 +206,11 @@ describe('receiving', () => {
     expect(count).toBe(2);
     expect(channel.calls).toEqual(['pause', 'resume']);
     // Empty messages cost something too.
-    for (let n = 0; n < RECEIVE_WINDOW / 32; n++) channel.binary();
+    channel.listener.message(new Uint8Array(RECEIVE_WINDOW - 1_000), false);
+    for (let n = 0; n < 20; n++) channel.text('');
     expect(channel.calls).toEqual(['pause', 'resume', 'pause']);
     await settle();
+    expect(count).toBe(23);
     expect(channel.calls.at(-1)).toBe('resume');
   });
 

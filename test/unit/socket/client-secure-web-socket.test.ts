@@ -129,6 +129,11 @@ describe('opening', () => {
     expect(socket.handshakeHash).toEqual(information.handshakeHash);
   });
 
+  it('knows all keys once it is open', async () => {
+    const { publicKey, peerPublicKey, serverPublicKey } = (await open()).socket;
+    expect(information).toMatchObject({ publicKey, peerPublicKey, serverPublicKey });
+  });
+
   it.each([
     { offered: ['one', 'two'], protocol: 'two', opens: true },
     { offered: ['one', 'two'], protocol: '', opens: false },

@@ -1,0 +1,362 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Identity } from '../../src/core/identity.js';
+import { Relay } from '../../src/relay/relay.js';
+import { ClientSecureWebSocket } from '../../src/socket/client-secure-web-socket.js';
+import { SecureWebSocketServer } from '../../src/socket/node-secure-web-socket-server.js';
+import type { ServerSecureWebSocket } from '../../src/socket/server-secure-web-socket.js';
+import { trustStore } from '../support/dialled-peer.js';
+import { EventQueue } from '../support/event-queue.js';
+import type { IndependentChannel, Message } from '../support/independent/channel.js';
+import { IndependentClient, type IndependentClientOptions } from '../support/independent-client.js';
+
+const MIB = 1 << 20;
+
+const cleanUp: (() => void | Promise<unknown>)[] = [];
+let relay: Relay;
+
+beforeEach(async () => {
+  relay = new Relay({ port: 0, host: '127.0.0.1', identity: Identity.generate() });
+  await relay.listen();
+});
+afterEach(async () => {
+  for (const clean of cleanUp.splice(0).reverse()) await clean();
+  await relay.close();
+});
+
+/** A client that the protocol document made; at the end of the test it must have had nothing to complain about. */
+async function connect(url: string, options: IndependentClientOptions = {}): Promise<IndependentClient> {
+  const client = await IndependentClient.connect(url, options);
+  cleanUp.push(async () => {
+    expect(await client.close()).toBeUndefined();
+  });
+  return client;
+}
+
+/** Sends every message back, in the same form. */
+function echo(socket: ServerSecureWebSocket): void {
+  socket.on('message', (data, isBinary) => {
+    socket.send(data, { binary: isBinary });
+  });
+}
+
+interface Connected {
+  readonly socket: ServerSecureWebSocket;
+  readonly url: string | undefined;
+  readonly closed: Promise<[code: number, reason: string]>;
+}
+
+interface Service {
+  readonly url: string;
+  readonly server: SecureWebSocketServer;
+  readonly connections: EventQueue<Connected>;
+}
+
+/** An echo service of the library, with a port of its own or behind the relay. */
+async function serve(where: 'direct' | 'relayed'): Promise<Service> {
+  const server = new SecureWebSocketServer({
+    ...(where === 'direct' ? { port: 0, host: '127.0.0.1' } : { relay: relay.url }),
+    identity: Identity.generate(),
+    trustStore,
+    handleProtocols: protocols => [...protocols].at(-1) ?? false,
+  });
+  const connections = new EventQueue<Connected>();
+  server.on('connection', (socket, request) => {
+    echo(socket);
+    const closed = new Promise<[number, string]>(resolve => {
+      socket.on('close', (code, reason) => {
+        resolve([code, String(reason)]);
+      });
+    });
+    connections.push({ socket, url: request.url, closed });
+  });
+  cleanUp.push(() => {
+    for (const client of server.clients) client.terminate();
+    server.close();
+  });
+  await server.ready;
+  return { url: server.url ?? '', server, connections };
+}
+
+const OFFER = { target: '/chat?x=1', protocols: ['a', 'b'], origin: 'https://app.example' };
+
+async function dial(
+  service: Service,
+  options: IndependentClientOptions = {},
+): Promise<{ client: IndependentClient; channel: IndependentChannel }> {
+  const client = await connect(service.url, options);
+  const isDirect = client.registered.serverKey.toString('hex') === service.server.publicKey;
+  const channel = isDirect ? client.openDirect(OFFER) : await client.dial(service.server.publicKey, OFFER);
+  return { client, channel };
+}
+
+/** A socket of the library that the test looks at, dialled to a client of the protocol document. */
+function dialledBy(
+  url: string,
+  protocols: string[] = [],
+): { socket: ClientSecureWebSocket; closed: Promise<CloseEvent> } {
+  const socket = new ClientSecureWebSocket(url, protocols, { identity: Identity.generate(), trustStore });
+  socket.binaryType = 'arraybuffer';
+  const closed = new Promise<CloseEvent>(resolve => {
+    socket.addEventListener('close', resolve);
+  });
+  cleanUp.push(() => {
+    socket.close();
+  });
+  return { socket, closed };
+}
+
+function opened(socket: ClientSecureWebSocket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.addEventListener('open', () => {
+      resolve();
+    });
+    socket.addEventListener('error', event => {
+      reject(new Error('the socket failed', { cause: event }));
+    });
+  });
+}
+
+/** The next message, and whether it is text. */
+function nextMessage(socket: ClientSecureWebSocket): Promise<Message> {
+  return new Promise(resolve => {
+    socket.addEventListener(
+      'message',
+      ({ data }) => {
+        const isText = typeof data === 'string';
+        resolve({ data: Buffer.from(data as ArrayBuffer), isText });
+      },
+      { once: true },
+    );
+  });
+}
+
+describe.each(['direct', 'relayed'] as const)('a client made from docs/protocol.md, %s', where => {
+  it('opens a channel, exchanges messages, and closes', async () => {
+    const service = await serve(where);
+    const { channel } = await dial(service);
+    expect(await channel.opened).toBe('b');
+    const { url, socket, closed } = await service.connections.next();
+    expect(url).toBe('/chat?x=1');
+    expect(socket.protocol).toBe('b');
+
+    channel.message('grüße');
+    channel.message(Buffer.of(1, 2, 255));
+    channel.message('');
+    channel.message('f'.repeat(5000), 1024);
+    channel.together('one', 'two', 'three');
+    const received = await channel.messages.take(7);
+    expect(received.map(({ data, isText }) => [data.toString('latin1').slice(0, 6), isText])).toEqual([
+      [Buffer.from('grüße').toString('latin1').slice(0, 6), true],
+      ['\x01\x02\xff', false],
+      ['', true],
+      ['ffffff', true],
+      ['one', true],
+      ['two', true],
+      ['three', true],
+    ]);
+    expect(received[3]!.data.length).toBe(5000);
+
+    channel.close(3001, 'bye');
+    expect(await channel.ended).toEqual({ how: 'closed', code: 3001, reason: 'bye' });
+    expect(await closed).toEqual([3001, 'bye']);
+  });
+
+  it('is closed by the other end, with and without a status', async () => {
+    const service = await serve(where);
+    const { channel } = await dial(service);
+    const first = await service.connections.next();
+    first.socket.close(4000, 'enough');
+    expect(await channel.ended).toEqual({ how: 'closed', code: 4000, reason: 'enough' });
+    expect(await first.closed).toEqual([4000, 'enough']);
+
+    const again = await dial(service);
+    const second = await service.connections.next();
+    second.socket.close();
+    expect(await again.channel.ended).toEqual({ how: 'closed', code: undefined, reason: '' });
+    expect(await second.closed).toEqual([1005, '']);
+  });
+
+  it('answers pings and is answered', async () => {
+    const service = await serve(where);
+    const { channel } = await dial(service);
+    const { socket } = await service.connections.next();
+    await channel.opened;
+    channel.ping(Buffer.from('from here'));
+    expect(String(await channel.pongs.next())).toBe('from here');
+    const pong = new Promise(resolve => {
+      socket.on('pong', data => {
+        resolve(String(data));
+      });
+    });
+    socket.ping('from there');
+    expect(await pong).toBe('from there');
+  });
+
+  it.each([
+    ['its own window', {}],
+    ['a window smaller than a frame', { window: 20_000 }],
+  ])('exchanges messages of several MiB within %s', async (_what, options) => {
+    const service = await serve(where);
+    const { channel } = await dial(service, options);
+    await channel.opened;
+    const large = randomBytes(5 * MIB + 1);
+    channel.message(large);
+    channel.message('after it');
+    const [first, second] = await channel.messages.take(2);
+    expect(first!.isText).toBe(false);
+    expect(first!.data.equals(large)).toBe(true);
+    expect(String(second!.data)).toBe('after it');
+    expect(channel.seen.credit).toBeGreaterThan(0);
+    expect(channel.seen.fragments).toBeGreaterThan(10);
+    channel.close();
+    expect((await channel.ended).how).toBe('closed');
+  });
+
+  it('renews the keys in the middle of a channel', async () => {
+    const service = await serve(where);
+    const { client, channel } = await dial(service);
+    await channel.opened;
+    for (const text of ['zero', 'one', 'two']) {
+      channel.message(text);
+      expect(String((await channel.messages.next()).data)).toBe(text);
+      await client.renew(service.server.publicKey);
+    }
+    channel.message('under the last keys');
+    expect(String((await channel.messages.next()).data)).toBe('under the last keys');
+  });
+
+  it('is told when a message is not UTF-8, or of no channel', async () => {
+    const service = await serve(where);
+    const { channel } = await dial(service);
+    await channel.opened;
+    channel.invalidText();
+    expect(await channel.ended).toMatchObject({ how: 'closed', code: 1007 });
+  });
+});
+
+describe('a client made from docs/protocol.md', () => {
+  it('opens several channels in one session with a peer', async () => {
+    const service = await serve('relayed');
+    const { client, channel } = await dial(service);
+    await channel.opened;
+    const another = client.openAnother(service.server.publicKey, { target: '/', protocols: [] });
+    expect(await another.opened).toBe('');
+    channel.message('first');
+    another.message('second');
+    expect(String((await channel.messages.next()).data)).toBe('first');
+    expect(String((await another.messages.next()).data)).toBe('second');
+    channel.close(1000);
+    expect((await channel.ended).how).toBe('closed');
+    another.message('still open');
+    expect(String((await another.messages.next()).data)).toBe('still open');
+  });
+
+  it('is dialled at its key by a ClientSecureWebSocket', async () => {
+    const client = await connect(relay.url, { serverKey: relay.publicKey });
+    await client.listen();
+    const { socket, closed } = dialledBy(`${relay.url}/${client.address}/room?y=2`, ['x', 'y']);
+    const open = opened(socket);
+    const channel = await client.incoming.next();
+    expect(channel.offer).toEqual({ target: '/room?y=2', protocols: ['x', 'y'] });
+    channel.accept('y');
+    await open;
+    expect(socket.protocol).toBe('y');
+    expect(socket.peerPublicKey).toBe(client.address);
+
+    const large = randomBytes(3 * MIB);
+    socket.send('hello');
+    socket.send(large);
+    const [text, binary] = await channel.messages.take(2);
+    expect([String(text!.data), text!.isText]).toEqual(['hello', true]);
+    expect(binary!.data.equals(large)).toBe(true);
+
+    let message = nextMessage(socket);
+    channel.message(large);
+    expect((await message).data.equals(large)).toBe(true);
+    message = nextMessage(socket);
+    channel.message('text', 1024);
+    expect(await message).toEqual({ data: Buffer.from('text'), isText: true });
+
+    socket.close(3333, 'done');
+    expect(await channel.ended).toEqual({ how: 'closed', code: 3333, reason: 'done' });
+    expect(await closed).toMatchObject({ code: 3333, reason: 'done', wasClean: true });
+  });
+
+  it('refuses a channel', async () => {
+    const client = await connect(relay.url);
+    await client.listen();
+    const { closed } = dialledBy(`${relay.url}/${client.address}`);
+    const channel = await client.incoming.next();
+    expect(channel.offer?.target).toBe('/');
+    channel.refuse(403, 'not you');
+    expect(await closed).toMatchObject({ code: 1006, wasClean: false });
+  });
+
+  it('ends without a CLOSE', async () => {
+    const client = await connect(relay.url);
+    await client.listen();
+    const { socket, closed } = dialledBy(`${relay.url}/${client.address}`);
+    const open = opened(socket);
+    const channel = await client.incoming.next();
+    channel.accept('');
+    await open;
+    channel.reset('PROTOCOL_ERROR');
+    expect(await closed).toMatchObject({ code: 1006, wasClean: false });
+  });
+
+  it('is refused by a service', async () => {
+    const server = new SecureWebSocketServer({
+      relay: relay.url,
+      identity: Identity.generate(),
+      trustStore,
+      verifyClient: () => false,
+    });
+    cleanUp.push(() => {
+      server.close();
+    });
+    await server.ready;
+    const client = await connect(relay.url);
+    const channel = await client.dial(server.publicKey, OFFER);
+    expect(await channel.ended).toMatchObject({ how: 'refused', code: 401 });
+  });
+
+  it('hears that nobody is there, and that a peer has gone', async () => {
+    const client = await connect(relay.url);
+    const other = await IndependentClient.connect(relay.url);
+    void client.dial(other.address, OFFER);
+    const notHere = await client.notices.next();
+    expect(notHere.reason).toBe(1);
+    expect(notHere.address.toString('hex')).toBe(`${other.address}00000000`);
+
+    await other.listen();
+    await client.dial(other.address, OFFER);
+    await other.incoming.next();
+    await other.close();
+    const gone = await client.notices.next();
+    expect(gone.reason).toBe(5);
+    expect(gone.address.toString('hex').startsWith(other.address)).toBe(true);
+    expect(gone.address.readUInt32BE(32)).toBe(other.registered.connectionId);
+  });
+
+  it('talks to another of its kind', async () => {
+    const [a, b] = [await connect(relay.url), await connect(relay.url)];
+    await b.listen();
+    const channel = await a.dial(b.address, OFFER);
+    const incoming = await b.incoming.next();
+    incoming.accept('a');
+    expect(await channel.opened).toBe('a');
+    channel.message('there');
+    incoming.message('and back');
+    expect(String((await incoming.messages.next()).data)).toBe('there');
+    expect(String((await channel.messages.next()).data)).toBe('and back');
+  });
+
+  it('refuses a server with another key, and one at another location', async () => {
+    await expect(IndependentClient.connect(relay.url, { serverKey: '00'.repeat(32) })).rejects.toThrow(
+      'another key',
+    );
+    const elsewhere = relay.url.replace('127.0.0.1', '127.0.0.2');
+    await expect(IndependentClient.connect(elsewhere)).rejects.toThrow();
+  });
+});

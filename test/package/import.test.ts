@@ -1,0 +1,92 @@
+// Importing the package does nothing but define things: nothing random is drawn, no timer starts, and no global is
+// read that a page, a worker, a test or a server may not have, or may replace later.
+import fs from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { installPackage, node, removeFolder, repository } from './installed-package.js';
+
+interface Record {
+  exports: string[];
+  touched: string[];
+  libsodium: boolean;
+  resources: string[];
+}
+
+const OWN = '/node_modules/secure-websocket/';
+
+let folder: string;
+
+beforeAll(async () => {
+  folder = await installPackage();
+  fs.copyFileSync(
+    path.join(repository, 'test/package/record-import.mjs'),
+    path.join(folder, 'record-import.mjs'),
+  );
+  // A stand-in that tells when it is loaded, by import or by require.
+  const sodium = path.join(folder, 'node_modules/libsodium-wrappers');
+  removeFolder(sodium);
+  fs.mkdirSync(sodium);
+  fs.writeFileSync(path.join(sodium, 'index.js'), 'globalThis.libsodiumWasLoaded = true;');
+});
+
+afterAll(() => removeFolder(folder));
+
+async function record(how: 'import' | 'require', specifier: string): Promise<Record> {
+  return JSON.parse(await node(['record-import.mjs', how, specifier, OWN], folder)) as Record;
+}
+
+it.each([
+  ['import', 'secure-websocket'],
+  ['import', 'secure-websocket/server'],
+  ['require', 'secure-websocket'],
+  ['require', 'secure-websocket/server'],
+] as const)('%s of %s touches nothing', async (how, specifier) => {
+  const result = await record(how, specifier);
+  expect(result.exports.length).toBeGreaterThan(0);
+  expect(result).toMatchObject({ touched: [], libsodium: false, resources: [] });
+});
+
+it('import of the build for browsers touches nothing', async () => {
+  const result = await record(
+    'import',
+    path.join(folder, 'node_modules/secure-websocket/dist/browser/index.js'),
+  );
+  expect(result.exports).toContain('ClientSecureWebSocket');
+  expect(result).toMatchObject({ touched: [], libsodium: false, resources: [] });
+});
+
+it('would be noticed if it did', async () => {
+  const file = path.join(folder, 'node_modules/secure-websocket/control.mjs');
+  fs.writeFileSync(
+    file,
+    `import { randomBytes } from 'node:crypto';
+     import 'libsodium-wrappers';
+     export const values = [randomBytes(1), Math.random(), Date.now(), new Date(), performance.now(), typeof WebSocket,
+       globalThis.window, globalThis.document, globalThis.indexedDB, globalThis.localStorage, globalThis.navigator,
+       process.env.HOME, crypto.getRandomValues(new Uint8Array(1)), new Date(0), Date.UTC(2000)];
+     setTimeout(() => {}, 1);
+     setInterval(() => {}, 1e9).unref();`,
+  );
+  const result = await record('import', file);
+  expect(result.touched.map(line => line.slice(0, line.indexOf(' at '))).sort()).toEqual(
+    [
+      'node:crypto.randomBytes',
+      'Math.random',
+      'Date.now',
+      'new Date',
+      'performance.now',
+      'WebSocket',
+      'window',
+      'document',
+      'indexedDB',
+      'localStorage',
+      'navigator',
+      'process.env',
+      'crypto.getRandomValues',
+      'setTimeout',
+      'setInterval',
+    ].sort(),
+  );
+  expect(result.libsodium).toBe(true);
+  expect(result.resources).toEqual(['Timeout']);
+});

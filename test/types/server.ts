@@ -1,0 +1,54 @@
+// Compiled with the types of Node and without those of the DOM or of `ws`. Checked by test/package/types.test.ts.
+import { createServer, type IncomingMessage } from 'node:http';
+import {
+  FileKeyStore,
+  Identity,
+  Relay,
+  SecureWebSocketError,
+  SecureWebSocketServer,
+  type ServerRequest,
+  type ServerSecureWebSocket,
+} from 'secure-websocket/server';
+
+export async function serve(): Promise<string> {
+  const identity = await Identity.generate();
+  const relay = new Relay({ host: '127.0.0.1', port: 0, identity });
+  await relay.listen();
+  const addresses: string[] = [relay.url, relay.publicKey, identity.publicKey];
+
+  const servers = [
+    new SecureWebSocketServer({ port: 0, identity, maxPayload: 1024, path: '/chat' }),
+    new SecureWebSocketServer({ server: createServer(), keyStore: new FileKeyStore('identity.key') }),
+    new SecureWebSocketServer({
+      relay: relay.url,
+      identity,
+      handleProtocols: (protocols: Set<string>, request: ServerRequest) =>
+        request.url === '/' && protocols.has('chat') ? 'chat' : false,
+    }),
+  ];
+  for (const server of servers) {
+    server.on('connection', (socket: ServerSecureWebSocket, request: ServerRequest) => {
+      const from: string = socket.peerPublicKey;
+      socket.on('message', (data, isBinary) => {
+        socket.send(data, { binary: isBinary });
+      });
+      socket.on('close', (code, reason) => addresses.push(from, String(code), String(reason)));
+      socket.send(Buffer.from(request.url ?? ''), error => addresses.push(String(error)));
+      socket.close(1000, 'done');
+    });
+  }
+  const noServer = new SecureWebSocketServer({ noServer: true, identity });
+  createServer().on('upgrade', (request: IncomingMessage, socket, head) => {
+    noServer.handleUpgrade(request, socket, head, accepted => noServer.emit('connection', accepted, request));
+  });
+
+  await relay.close();
+  return addresses.join();
+}
+
+export function explain(error: unknown): string {
+  return error instanceof SecureWebSocketError ? error.code : String(error);
+}
+
+// @ts-expect-error a port is a number
+new Relay({ port: {} });
