@@ -12,8 +12,8 @@ import { checkServerKey } from './trust.js';
 /** What somebody who holds a shared link is told. */
 export interface LinkUser {
   /** A channel that a peer wants to open. At most one user of a link takes these: the latest. */
-  incoming?(channel: IncomingChannel): void;
-  closed?(error: SecureWebSocketError): void;
+  readonly incoming?: (channel: IncomingChannel) => void;
+  readonly closed?: (error: SecureWebSocketError) => void;
 }
 
 /** One link to a relay that is shared by everybody who asks for the same identity and relay. */
