@@ -77,7 +77,7 @@ export const connect = defineCommand({
     });
     const end = await Promise.race([closed, exchange.localEnd]);
     if ('by' in end) return leave(exchange, end);
-    checkEnd(end, peer.bufferedAmount > 0 || exchange.holdsInput);
+    await checkEnd(exchange, peer, end);
     return ExitCode.OK;
   },
 });

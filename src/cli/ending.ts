@@ -1,15 +1,15 @@
 import { CommandError, ExitCode } from './exit-code.js';
 import { CloseCode, type Exchange, type LocalEnd } from './exchange.js';
-import type { PeerEnd } from './peer.js';
+import type { Peer, PeerEnd } from './peer.js';
 
 /** RFC 6455 section 7.1.5. */
 const NO_STATUS = 1005;
 
 /**
- * Checks that a connection ended as it should: with 1000, or without a code.
- * @throws why it did not
+ * Checks that a connection ended as it should: with 1000, or without a code, and after all of the input was sent.
+ * @throws why it did not (as a rejection)
  */
-export function checkEnd(end: PeerEnd, hasUnsentInput: boolean): void {
+export async function checkEnd(exchange: Exchange, peer: Peer, end: PeerEnd): Promise<void> {
   if (end.error !== undefined) throw end.error;
   if (end.code !== CloseCode.NORMAL && end.code !== NO_STATUS) {
     const reason = end.reason === '' ? '' : ` (${end.reason})`;
@@ -17,7 +17,7 @@ export function checkEnd(end: PeerEnd, hasUnsentInput: boolean): void {
       exitCode: end.code === CloseCode.POLICY_VIOLATION ? ExitCode.REFUSED : ExitCode.FAILED,
     });
   }
-  if (hasUnsentInput) {
+  if (peer.bufferedAmount > 0 || (await exchange.hasUnsentInput())) {
     throw new CommandError('The other side closed the connection before all of the input was sent.', {
       hint: 'If its own input ended before, give it --wait.',
     });

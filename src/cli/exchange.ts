@@ -84,9 +84,12 @@ export class Exchange {
     return this.#members.size;
   }
 
-  /** Whether something was read that nobody has got. */
-  get holdsInput(): boolean {
-    return this.#holdsInput;
+  /** Whether there is input that nobody has got. */
+  async hasUnsentInput(): Promise<boolean> {
+    if (this.#inputEnded || this.#holdsInput) return this.#holdsInput;
+    const isUnread = await this.#terminal.hasUnreadInput();
+    // It may have gone to the pump.
+    return isUnread || this.#holdsInput;
   }
 
   /** Takes a peer in, until it is gone: then `closed` is called. */

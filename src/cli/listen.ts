@@ -10,7 +10,7 @@ import { interruption } from './interruption.js';
 import { webSocketUrl, withoutCredentials } from './location.js';
 import { DEFAULT_PORT, DIAL_OPTIONS, listenFailure, otherUrls, shellQuote, tlsOptions } from './network.js';
 import { checkPositionals, type OptionSpecs, type OptionValues, toInteger, toPublicKey } from './options.js';
-import { acceptedPeer, type PeerEnd } from './peer.js';
+import { acceptedPeer, type Peer, type PeerEnd } from './peer.js';
 import type { Terminal } from './terminal.js';
 
 const OPTIONS = {
@@ -105,11 +105,9 @@ export const listen = defineCommand({
       { binary: values.binary, closeAtEnd: values.once && !values.wait },
       interrupted,
     );
-    const first = new Promise<() => void>(resolve => {
-      const onClosed = (end: PeerEnd, hasUnsentInput: boolean): void => {
-        resolve(() => {
-          checkEnd(end, hasUnsentInput);
-        });
+    const first = new Promise<{ readonly peer: Peer; readonly end: PeerEnd }>(resolve => {
+      const onClosed = (peer: Peer, end: PeerEnd): void => {
+        resolve({ peer, end });
       };
       serve(server, exchange, { values, allowed, terminal, onClosed });
     });
@@ -121,13 +119,13 @@ export const listen = defineCommand({
       ...(terminal.isTyped && !values.once ? [exchange.inputEnd.then(() => 'typed' as const)] : []),
     ]);
     server.close();
-    if (typeof end === 'function') {
-      end();
-      return ExitCode.OK;
-    }
     if (end === 'stopped') throw failure ?? new CommandError('The server stopped.');
     if (end === 'typed') {
       await exchange.dismiss(CloseCode.NORMAL, '');
+      return ExitCode.OK;
+    }
+    if ('peer' in end) {
+      await checkEnd(exchange, end.peer, end.end);
       return ExitCode.OK;
     }
     const code = await leave(exchange, end);
@@ -203,7 +201,7 @@ function serve(
     readonly values: Values;
     readonly allowed: ReadonlySet<string>;
     readonly terminal: Terminal;
-    readonly onClosed: (end: PeerEnd, hasUnsentInput: boolean) => void;
+    readonly onClosed: (peer: Peer, end: PeerEnd) => void;
   },
 ): void {
   const { values, allowed, terminal, onClosed } = context;
@@ -225,7 +223,7 @@ function serve(
     const peer = acceptedPeer(socket);
     exchange.add(peer, end => {
       terminal.status(`Disconnected: ${exchange.nameOf(peer)}${describeEnd(end)}`);
-      onClosed(end, peer.bufferedAmount > 0 || exchange.holdsInput);
+      onClosed(peer, end);
     });
   });
 }

@@ -1,4 +1,5 @@
 import { clearLine, createInterface, cursorTo, type Interface } from 'node:readline';
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 import { DEFAULT_MAX_PAYLOAD } from '../core/constants.js';
 import { describeError } from '../link/describe-error.js';
 import { CommandError } from './exit-code.js';
@@ -8,6 +9,9 @@ import { printable } from './printable.js';
 
 /** How long an interrupted command waits for whoever reads its output, milliseconds. */
 const HURRY = 1_000;
+
+/** How long piped input may be on its way, milliseconds. */
+const MOMENT = 100;
 
 const BOLD = 1;
 const RED = 31;
@@ -53,6 +57,18 @@ export class Terminal {
   /** Whether `write` should wait for `onDrain`. */
   get isFull(): boolean {
     return this.#isFull;
+  }
+
+  /** Whether there is piped input that nobody has asked for yet. What is on its way is given a moment. */
+  async hasUnreadInput(): Promise<boolean> {
+    const { stdin } = this.#io;
+    if (this.isTyped || stdin.readableEnded || stdin.destroyed) return false;
+    if (stdin.readableLength > 0) return true;
+    // Nothing may have been read so far, and for somebody who waits for it `read(0)` changes nothing.
+    stdin.read(0);
+    await delay(MOMENT);
+    await nextTurn();
+    return stdin.readableLength > 0;
   }
 
   /** Calls back when there is room in the output again, and once when it can take no more at all. */

@@ -41,8 +41,8 @@ export interface DialOptions {
 /**
  * Opens a channel: with the server at `url`, or with the peer whose address is in its path, through the relay there.
  * Returns at once; all else is told to `listener`.
- * @throws SecureWebSocketError with an address code when the URL holds a 64-digit hex segment, or `serverKey` a key,
- *   that is no canonical address
+ * @throws SecureWebSocketError with an address code when the URL holds a 64-digit hex segment that is no canonical
+ *   address; `INVALID_ARGUMENT` when `serverKey` is none
  */
 export function dialChannel(
   url: URL,

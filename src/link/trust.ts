@@ -37,11 +37,18 @@ export const firstUse = new FirstUseTrustStore();
 
 /**
  * The pin as a list of addresses.
- * @throws SecureWebSocketError with an address code when one is no canonical address
+ * @throws SecureWebSocketError `INVALID_ARGUMENT` when one is no canonical address
  */
 export function parseServerKey(serverKey: ServerKey): readonly string[] {
   const keys = typeof serverKey === 'string' ? [serverKey] : [...serverKey];
-  for (const key of keys) parseAddress(key);
+  for (const key of keys) {
+    try {
+      parseAddress(key);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : 'not an address';
+      throw new SecureWebSocketError('INVALID_ARGUMENT', `"serverKey" is no public key: ${why}`, { cause });
+    }
+  }
   return keys;
 }
 

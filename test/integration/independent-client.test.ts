@@ -1,18 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Identity } from '../../src/core/identity.js';
 import { Relay } from '../../src/relay/relay.js';
 import { ClientSecureWebSocket } from '../../src/socket/client-secure-web-socket.js';
-import { SecureWebSocketServer } from '../../src/socket/node-secure-web-socket-server.js';
+import {
+  SecureWebSocketServer,
+  type SecureWebSocketServerOptions,
+} from '../../src/socket/node-secure-web-socket-server.js';
 import type { ServerSecureWebSocket } from '../../src/socket/server-secure-web-socket.js';
 import { trustStore } from '../support/dialled-peer.js';
 import { EventQueue } from '../support/event-queue.js';
 import type { IndependentChannel, Message } from '../support/independent/channel.js';
+import { keysOf } from '../support/independent/primitives.js';
 import { IndependentClient, type IndependentClientOptions } from '../support/independent-client.js';
 
 const MIB = 1 << 20;
 
-const cleanUp: (() => void | Promise<unknown>)[] = [];
+const cleanUp: (() => unknown)[] = [];
 let relay: Relay;
 
 beforeEach(async () => {
@@ -22,6 +26,7 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const clean of cleanUp.splice(0).reverse()) await clean();
   await relay.close();
+  vi.restoreAllMocks();
 });
 
 /** A client that the protocol document made; at the end of the test it must have had nothing to complain about. */
@@ -48,14 +53,16 @@ interface Connected {
 
 interface Service {
   readonly url: string;
-  readonly server: SecureWebSocketServer;
+  readonly key: string;
   readonly connections: EventQueue<Connected>;
 }
 
 /** An echo service of the library, with a port of its own or behind the relay. */
 async function serve(where: 'direct' | 'relayed'): Promise<Service> {
+  const options: SecureWebSocketServerOptions =
+    where === 'direct' ? { port: 0, host: '127.0.0.1' } : { relay: relay.url };
   const server = new SecureWebSocketServer({
-    ...(where === 'direct' ? { port: 0, host: '127.0.0.1' } : { relay: relay.url }),
+    ...options,
     identity: Identity.generate(),
     trustStore,
     handleProtocols: protocols => [...protocols].at(-1) ?? false,
@@ -75,7 +82,7 @@ async function serve(where: 'direct' | 'relayed'): Promise<Service> {
     server.close();
   });
   await server.ready;
-  return { url: server.url ?? '', server, connections };
+  return { url: server.url ?? '', key: server.publicKey ?? '', connections };
 }
 
 const OFFER = { target: '/chat?x=1', protocols: ['a', 'b'], origin: 'https://app.example' };
@@ -85,8 +92,8 @@ async function dial(
   options: IndependentClientOptions = {},
 ): Promise<{ client: IndependentClient; channel: IndependentChannel }> {
   const client = await connect(service.url, options);
-  const isDirect = client.registered.serverKey.toString('hex') === service.server.publicKey;
-  const channel = isDirect ? client.openDirect(OFFER) : await client.dial(service.server.publicKey, OFFER);
+  const isDirect = client.registered.serverKey.toString('hex') === service.key;
+  const channel = isDirect ? client.openDirect(OFFER) : await client.dial(service.key, OFFER);
   return { client, channel };
 }
 
@@ -94,8 +101,9 @@ async function dial(
 function dialledBy(
   url: string,
   protocols: string[] = [],
+  identity = Identity.generate(),
 ): { socket: ClientSecureWebSocket; closed: Promise<CloseEvent> } {
-  const socket = new ClientSecureWebSocket(url, protocols, { identity: Identity.generate(), trustStore });
+  const socket = new ClientSecureWebSocket(url, protocols, { identity, trustStore });
   socket.binaryType = 'arraybuffer';
   const closed = new Promise<CloseEvent>(resolve => {
     socket.addEventListener('close', resolve);
@@ -137,7 +145,9 @@ describe.each(['direct', 'relayed'] as const)('a client made from docs/protocol.
     const { channel } = await dial(service);
     expect(await channel.opened).toBe('b');
     const { url, socket, closed } = await service.connections.next();
-    expect(url).toBe('/chat?x=1');
+    // In direct use that of the HTTP request.
+    expect(url).toBe(where === 'direct' ? '/' : '/chat?x=1');
+    expect(socket.url).toBe('/chat?x=1');
     expect(socket.protocol).toBe('b');
 
     channel.message('grüße');
@@ -220,13 +230,49 @@ describe.each(['direct', 'relayed'] as const)('a client made from docs/protocol.
     for (const text of ['zero', 'one', 'two']) {
       channel.message(text);
       expect(String((await channel.messages.next()).data)).toBe(text);
-      await client.renew(service.server.publicKey);
+      await client.renew(service.key);
     }
     channel.message('under the last keys');
     expect(String((await channel.messages.next()).data)).toBe('under the last keys');
   });
 
-  it('is told when a message is not UTF-8, or of no channel', async () => {
+  it.each([
+    ['that have grown old', 170_000],
+    ['that have expired', 200_000],
+  ])('answers when the other end renews keys %s', async (_what, age) => {
+    const service = await serve(where);
+    const { client, channel } = await dial(service);
+    await channel.opened;
+    const { socket } = await service.connections.next();
+    const now = performance.now.bind(performance);
+    vi.spyOn(performance, 'now').mockImplementation(() => now() + age);
+    socket.send('first');
+    expect(String((await channel.messages.next()).data)).toBe('first');
+    expect((await client.answered.next()).toString('hex')).toContain(service.key);
+    channel.message('under the new keys');
+    expect(String((await channel.messages.next()).data)).toBe('under the new keys');
+    channel.close();
+    expect((await channel.ended).how).toBe('closed');
+  });
+
+  it('sends what it had queued, when the other end closes', async () => {
+    const service = await serve(where);
+    const { channel } = await dial(service);
+    await channel.opened;
+    const { socket, closed } = await service.connections.next();
+    const received: number[] = [];
+    socket.removeAllListeners('message');
+    socket.on('message', data => received.push((data as Buffer).length));
+    // More than one window: the end waits for credit.
+    channel.message(randomBytes(5 * MIB));
+    channel.message('last');
+    socket.close(1001);
+    expect(await channel.ended).toEqual({ how: 'closed', code: 1001, reason: '' });
+    expect(await closed).toEqual([1001, '']);
+    expect(received).toEqual([5 * MIB, 4]);
+  });
+
+  it('is told that text is not UTF-8', async () => {
     const service = await serve(where);
     const { channel } = await dial(service);
     await channel.opened;
@@ -240,7 +286,7 @@ describe('a client made from docs/protocol.md', () => {
     const service = await serve('relayed');
     const { client, channel } = await dial(service);
     await channel.opened;
-    const another = client.openAnother(service.server.publicKey, { target: '/', protocols: [] });
+    const another = client.openAnother(service.key, { target: '/', protocols: [] });
     expect(await another.opened).toBe('');
     channel.message('first');
     another.message('second');
@@ -283,6 +329,55 @@ describe('a client made from docs/protocol.md', () => {
     expect(await closed).toMatchObject({ code: 3333, reason: 'done', wasClean: true });
   });
 
+  it('answers when a ClientSecureWebSocket renews the keys', async () => {
+    const client = await connect(relay.url);
+    await client.listen();
+    const { socket } = dialledBy(`${relay.url}/${client.address}`);
+    const channel = await client.incoming.next();
+    channel.accept('');
+    await client.answered.next();
+    const now = performance.now.bind(performance);
+    for (const age of [121_000, 242_000, 363_000]) {
+      vi.spyOn(performance, 'now').mockImplementation(() => now() + age);
+      const message = nextMessage(socket);
+      channel.message(`after ${age} ms`);
+      expect(String((await message).data)).toBe(`after ${age} ms`);
+      socket.send(String(age));
+      expect(String((await channel.messages.next()).data)).toBe(String(age));
+      await client.answered.next();
+    }
+  });
+
+  it.each(['lower', 'higher'])(
+    'and a ClientSecureWebSocket renew at once; its address is the %s',
+    async which => {
+      const seeds = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)].sort((a, b) =>
+        Buffer.compare(keysOf(a).box.publicKey, keysOf(b).box.publicKey),
+      );
+      const [own, other] = which === 'lower' ? [seeds[0]!, seeds[1]!] : [seeds[1]!, seeds[0]!];
+      const client = await connect(relay.url, { seed: own });
+      await client.listen();
+      const { socket } = dialledBy(`${relay.url}/${client.address}`, [], Identity.fromSeed(other));
+      const channel = await client.incoming.next();
+      channel.accept('');
+      await opened(socket);
+      await client.answered.next();
+      const now = performance.now.bind(performance);
+      vi.spyOn(performance, 'now').mockImplementation(() => now() + 121_000);
+      socket.send('crossing');
+      await client.renew(socket.publicKey);
+      expect(client.answered.pending.length).toBe(which === 'lower' ? 0 : 1);
+      expect(String((await channel.messages.next()).data)).toBe('crossing');
+      for (const text of ['one', 'two']) {
+        const message = nextMessage(socket);
+        channel.message(text);
+        expect(String((await message).data)).toBe(text);
+        socket.send(text);
+        expect(String((await channel.messages.next()).data)).toBe(text);
+      }
+    },
+  );
+
   it('refuses a channel', async () => {
     const client = await connect(relay.url);
     await client.listen();
@@ -317,7 +412,7 @@ describe('a client made from docs/protocol.md', () => {
     });
     await server.ready;
     const client = await connect(relay.url);
-    const channel = await client.dial(server.publicKey, OFFER);
+    const channel = await client.dial(server.publicKey ?? '', OFFER);
     expect(await channel.ended).toMatchObject({ how: 'refused', code: 401 });
   });
 

@@ -22,6 +22,9 @@ import { Relay, type RelayOptions, type RelayRefusal } from '../../src/relay/rel
 import type { ObservedEnvelope } from '../../src/relay/router.js';
 import { closing, RelayClient, silentClient } from '../support/relay-client.js';
 
+// Half a second is a long time for these, but not on a machine that is busy with others.
+vi.setConfig({ testTimeout: 30_000 });
+
 const BODY = Uint8Array.of(1, 2, 3, 4);
 const identity = await Identity.generate();
 const cleanUp: (() => unknown)[] = [];

@@ -144,18 +144,27 @@ export class ManInTheMiddle {
   }
 }
 
-/** Replaces the first message that goes this way and is of this kind, and lets all others pass. */
-export function replaceNext(
+/** Frames of one connection that go one way: what goes on instead of each. All else passes. */
+export function changingFrames(
+  connection: InterceptedConnection,
   direction: Direction,
-  isBinary: boolean,
-  change: (message: Message, connection: InterceptedConnection) => Message | readonly Message[],
+  change: (frame: Uint8Array) => Uint8Array | readonly Uint8Array[],
 ): Tampering {
-  let done = false;
   return intercepted => {
-    const { message, connection } = intercepted;
-    if (done || intercepted.direction !== direction || (typeof message !== 'string') !== isBinary)
-      return message;
+    const { message } = intercepted;
+    const applies = intercepted.connection === connection && intercepted.direction === direction;
+    return applies && typeof message !== 'string' ? change(message) : message;
+  };
+}
+
+/** Calls `change` for the first frame, and lets the others pass. */
+export function theFirst(
+  change: (frame: Uint8Array) => Uint8Array | readonly Uint8Array[],
+): (frame: Uint8Array) => Uint8Array | readonly Uint8Array[] {
+  let done = false;
+  return frame => {
+    if (done) return frame;
     done = true;
-    return change(message, connection);
+    return change(frame);
   };
 }

@@ -9,6 +9,8 @@ import { WebKitDriver } from './webkit-driver.js';
 /** How long `waitFor` waits, milliseconds. */
 const WAIT_TIME_LIMIT = 30_000;
 
+type Truthy<T> = Exclude<T, false | 0 | '' | null | undefined>;
+
 /** One tab. Functions given to it run in the page: they see nothing of the test but their arguments (JSON values). */
 export interface TestPage {
   /** Goes to a URL and waits for `load`. */
@@ -20,7 +22,7 @@ export interface TestPage {
    */
   evaluate<A extends readonly unknown[], R>(fn: (...args: A) => R, ...args: A): Promise<Awaited<R>>;
   /** Runs `fn` in the page again and again until its result is truthy, and resolves to that. */
-  waitFor<A extends readonly unknown[], R>(fn: (...args: A) => R, ...args: A): Promise<Awaited<R>>;
+  waitFor<A extends readonly unknown[], R>(fn: (...args: A) => R, ...args: A): Promise<Truthy<Awaited<R>>>;
   close(): Promise<void>;
   /** For what only Playwright can do (`page.context().setOffline(true)`); undefined in the system's WebKit. */
   readonly playwright: Page | undefined;
@@ -58,11 +60,14 @@ abstract class ScriptedPage implements TestPage {
   }
 
   // Asked from outside, not in a loop inside the page: so it survives navigation, and pages do not wait in each other's way.
-  async waitFor<A extends readonly unknown[], R>(fn: (...args: A) => R, ...args: A): Promise<Awaited<R>> {
+  async waitFor<A extends readonly unknown[], R>(
+    fn: (...args: A) => R,
+    ...args: A
+  ): Promise<Truthy<Awaited<R>>> {
     const deadline = Date.now() + WAIT_TIME_LIMIT;
     for (;;) {
       const value = await this.evaluate(fn, ...args);
-      if (value) return value;
+      if (value) return value as Truthy<Awaited<R>>;
       if (Date.now() > deadline) {
         throw new Error(
           `Waited ${WAIT_TIME_LIMIT / 1000} s in the page for ${String(fn)} (last: ${JSON.stringify(value)})`,

@@ -37,6 +37,9 @@ const RECORD_HEADER = 4 + 1 + 8 + 8 + 1 + 8;
 const DEFAULT_WINDOW = 65_536;
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+const isCloseCode = (code: number): boolean =>
+  (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value), 'utf8');
 
 export class IndependentChannel {
@@ -253,12 +256,12 @@ export class IndependentChannel {
   #receiveClose(payload: Buffer): void {
     if (this.#status) throw new Error('a second CLOSE');
     if (payload.length === 1 || payload.length > 125) throw new Error('a CLOSE of another form');
+    if (payload.length > 0 && !isCloseCode(payload.readUInt16BE()))
+      throw new Error('a CLOSE with another code');
     this.#status = Buffer.from(payload);
-    if (!this.#closeSent) {
-      this.#waiting = [];
-      this.#closeSent = true;
-      this.#send(item(OPCODE.CLOSE, payload));
-    }
+    const isClosing = this.#closeSent || this.#waiting.some(({ opcode }) => opcode === OPCODE.CLOSE);
+    if (!isClosing) this.#waiting.push(item(OPCODE.CLOSE, payload));
+    this.#pump();
     this.#endIfClosed();
   }
 

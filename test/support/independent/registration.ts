@@ -59,7 +59,8 @@ export function checkDevice(
     throw new Error('device information of another key');
   if (whyNoAddress(device.boxKey)) throw new Error('device information with a key that is no address');
   if (device.userId.length > 256 || device.deviceId.length > 256) throw new Error('long device information');
-  if (device.addresses.length > 32) throw new Error('device information with many addresses');
+  if (device.addresses.length > 32 || device.addresses.some(({ length }) => length > 256))
+    throw new Error('device information with many addresses');
   if (!(device.issued < device.expires))
     throw new Error('device information that expires before it is issued');
   if (now >= device.expires && stated >= device.expires) throw new Error('expired device information');
@@ -117,7 +118,7 @@ export class Registration {
     if (serverKey !== undefined && key.toString('hex') !== serverKey)
       throw new Error('the server has another key');
     this.#maxFrame = Math.min(payload['maxFrame'] as number, 16 << 20);
-    if (this.#maxFrame < 4096) throw new Error('a maxFrame below 4,096');
+    if (this.#maxFrame < 32_768) throw new Error('a maxFrame below 32,768');
     const noise = this.#noise.write(json({ device: this.#device(), time: now, address: location }));
     return JSON.stringify({ type: 'CHALLENGE_RESPONSE', noise: noise.toString('base64url') });
   }

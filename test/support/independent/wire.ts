@@ -99,14 +99,16 @@ export function parseLocation(text: string): Location {
   if (url.protocol !== 'ws:' && url.protocol !== 'wss:') throw new Error('neither ws nor wss');
   const server = `${url.protocol}//${url.host}`;
   const segments = url.pathname.split('/');
-  const at = segments.findIndex(segment => /^[0-9a-f]{64}$/.test(segment));
+  const at = segments.findIndex(segment => /^[0-9a-fA-F]{64}$/.test(segment));
   if (at === -1) {
     const target = url.pathname + url.search;
     return { server, dialled: server + target, address: undefined, target };
   }
+  const problem = whyNoAddress(segments[at]!);
+  if (problem) throw new Error(`no address: ${problem}`);
   return {
     server,
-    dialled: `${server}${segments.slice(0, at).join('/')}/`,
+    dialled: server + (segments.slice(0, at).join('/') || '/'),
     address: segments[at],
     target: `/${segments.slice(at + 1).join('/')}${url.search}`,
   };
@@ -253,6 +255,7 @@ export function readRecord(bytes: Uint8Array): WireRecord {
     if (!item.fin && !isData(item)) throw new Error('an item without FIN that is no data');
     items.push(item);
   }
+  if (items.length > 4096) throw new Error('a record with too many items');
   const sequenced = (flags & SEQUENCED) !== 0;
   const bare = items.every(({ opcode }) => opcode === OPCODE.CREDIT || opcode === OPCODE.RESET);
   if (!sequenced && !bare) throw new Error('a record that should be SEQUENCED');

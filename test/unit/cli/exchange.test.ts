@@ -71,11 +71,24 @@ describe('input', () => {
     io.stdin.write('two\n');
     await settle();
     expect(a.sent).toHaveLength(1);
-    expect(exchange.holdsInput).toBe(true);
+    expect(await exchange.hasUnsentInput()).toBe(true);
     join(exchange, b);
     await settle();
     expect(b.sent).toEqual(['text two']);
-    expect(exchange.holdsInput).toBe(false);
+    expect(await exchange.hasUnsentInput()).toBe(false);
+  });
+
+  it('that nobody has got is noticed, whether it was read or not', async () => {
+    const exchange = exchangeOf();
+    expect(await exchange.hasUnsentInput()).toBe(false);
+    io.stdin.write('one\n');
+    expect(await exchange.hasUnsentInput()).toBe(true);
+    join(exchange, alice());
+    await settle();
+    expect(await exchange.hasUnsentInput()).toBe(false);
+    io.stdin.end();
+    await exchange.inputEnd;
+    expect(await exchange.hasUnsentInput()).toBe(false);
   });
 
   it('is lost, and that is said, when it is typed and nobody is there', async () => {

@@ -32,7 +32,7 @@ describe('help', () => {
     expect(stdout).toMatch(new RegExp(`^Usage: secure-websocket ${name} `));
     expect(stdout).toMatch(/^Options:$/m);
     expect(stdout).toMatch(new RegExp(`^Examples:\\n  # .*\\n.*secure-websocket ${name}`, 'm'));
-    expect(stdout).toMatch(/^Exit codes:\n  0 {9}It ended in order/m);
+    expect(stdout).toMatch(/^Exit codes:\n {2}0 {9}It ended in order/m);
     expect(await cli('help', name)).toEqual({ code, stdout, stderr });
     expect(await cli(name, 'too', 'many', 'arguments', '-h')).toEqual({ code, stdout, stderr });
     // Commands to be pasted are not broken.

@@ -1,0 +1,378 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { readUint64, writeUint64 } from '../../src/core/bytes.js';
+import {
+  encodeEnvelope,
+  encodeListen,
+  encodeNotice,
+  ENVELOPE_HEADER_LENGTH,
+  NoticeReason,
+  peerAddress,
+} from '../../src/core/frame.js';
+import { BodyType } from '../../src/core/sealed-body.js';
+import {
+  type Attacked,
+  attackDirect,
+  attackRelayed,
+  type LoggedClient,
+  type LoggedServer,
+} from '../support/attacked.js';
+import { flipped, type Tampering as ByteTampering } from '../support/fuzz.js';
+import {
+  changingFrames,
+  type Direction,
+  type InterceptedConnection,
+  relaying,
+  theFirst,
+} from '../support/man-in-the-middle.js';
+import { mallory } from '../support/registration.js';
+import { failedWith, type SocketLog } from '../support/socket-log.js';
+
+const cleanUp: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const step of cleanUp.splice(0).reverse()) await step();
+});
+
+const SERVICES: [string, () => Promise<Attacked>][] = [
+  ['a direct connection', attackDirect],
+  ['a relayed connection', attackRelayed],
+];
+const DIRECTIONS: Direction[] = ['to client', 'to server'];
+
+/** Two ends that have exchanged a message each way, and somebody between the client and its server. */
+interface Pair {
+  readonly attacked: Attacked;
+  readonly client: LoggedClient;
+  readonly service: LoggedServer;
+  readonly connection: InterceptedConnection;
+  /** Frames from now on. */
+  change(direction: Direction, change: (frame: Uint8Array) => Uint8Array | readonly Uint8Array[]): void;
+}
+
+async function pairOf(attacked: Attacked): Promise<Pair> {
+  const client = attacked.dial();
+  await client.log.opened;
+  const connection = attacked.mitm.latest;
+  const service = await attacked.connections.next();
+  client.socket.send('before');
+  expect(await service.log.messages.next()).toBe('before');
+  service.socket.send('before');
+  expect(await client.log.messages.next()).toBe('before');
+  return {
+    attacked,
+    client,
+    service,
+    connection,
+    change: (direction, change) => {
+      attacked.mitm.tampering = changingFrames(connection, direction, change);
+    },
+  };
+}
+
+async function started(start: () => Promise<Attacked>): Promise<Attacked> {
+  const attacked = await start();
+  cleanUp.push(() => attacked.close());
+  return attacked;
+}
+
+async function pair(start: () => Promise<Attacked>): Promise<Pair> {
+  return pairOf(await started(start));
+}
+
+const sender = ({ client, service }: Pair, direction: Direction): { send(data: string): void } =>
+  direction === 'to client' ? service.socket : client.socket;
+
+const log = ({ client, service }: Pair, direction: Direction): SocketLog =>
+  direction === 'to client' ? client.log : service.log;
+
+const other = (direction: Direction): Direction => (direction === 'to client' ? 'to server' : 'to client');
+
+const BEFORE = ['open', 'message before'];
+
+/** Where the RESET of the attacked end arrives. A service is told of an end without a closing handshake by `close` alone. */
+const resetAt = (direction: Direction): string[] =>
+  direction === 'to client' ? failedWith('CHANNEL_RESET') : ['close 1006'];
+
+const inBody =
+  (change: ByteTampering) =>
+  (frame: Uint8Array): Uint8Array =>
+    encodeEnvelope(frame.subarray(1, ENVELOPE_HEADER_LENGTH), change(frame.slice(ENVELOPE_HEADER_LENGTH)));
+
+const set =
+  (at: number, value: number): ByteTampering =>
+  body => {
+    const changed = body.slice();
+    changed[at] = value;
+    return changed;
+  };
+
+const flipEnd: ByteTampering = body => flipped(body.length - 1)(body);
+
+/** type (1), receiver index (4), counter (8), ciphertext */
+const COUNTER = 5;
+const CIPHERTEXT = 13;
+
+const countOn =
+  (by: number): ByteTampering =>
+  body => {
+    const changed = body.slice();
+    writeUint64(changed, COUNTER, readUint64(body, COUNTER) + by);
+    return changed;
+  };
+
+const REGIONS: [string, ByteTampering, string][] = [
+  ['the type: unknown', set(0, 0x03), 'FRAME_MALFORMED'],
+  ['the type: that of a handshake', set(0, BodyType.HANDSHAKE_INITIATION), 'FRAME_MALFORMED'],
+  ['the type: that of an answer', set(0, BodyType.HANDSHAKE_RESPONSE), 'FRAME_MALFORMED'],
+  ['the receiver’s index', flipped(4), 'DECRYPT_FAILED'],
+  ['the counter: one more', countOn(1), 'DECRYPT_FAILED'],
+  ['the counter: as high as it goes', set(COUNTER, 0xff), 'DECRYPT_FAILED'],
+  ['the header of the record', flipped(CIPHERTEXT), 'DECRYPT_FAILED'],
+  ['the message', flipped(CIPHERTEXT + 23), 'DECRYPT_FAILED'],
+  ['the tag', flipEnd, 'DECRYPT_FAILED'],
+  ['the end: a byte less', body => body.slice(0, -1), 'DECRYPT_FAILED'],
+  ['the end: a byte more', body => Uint8Array.of(...body, 0), 'DECRYPT_FAILED'],
+  ['the end: only a tag is left', body => body.slice(0, CIPHERTEXT + 16), 'DECRYPT_FAILED'],
+  ['the end: less than a tag is left', body => body.slice(0, CIPHERTEXT + 15), 'FRAME_MALFORMED'],
+  ['everything: zeros', body => new Uint8Array(body.length), 'FRAME_MALFORMED'],
+];
+
+describe.each(SERVICES)('%s', (_, start) => {
+  describe.each(DIRECTIONS)('%s, ends when somebody changes', direction => {
+    it('a record, wherever it is changed', { timeout: 20_000 }, async () => {
+      const attacked = await started(start);
+      for (const [name, change, code] of REGIONS) {
+        // The pair before, and what was done to it, is of no concern to this one.
+        attacked.mitm.tampering = relaying;
+        const tampered = await pairOf(attacked);
+        tampered.change(direction, theFirst(inBody(change)));
+        // So short that it is no handshake message, whatever its type says.
+        sender(tampered, direction).send('bad');
+        const [here, there] = [log(tampered, direction), log(tampered, other(direction))];
+        expect([name, ...(await here.closed)]).toEqual([name, ...BEFORE, ...failedWith(code)]);
+        expect([name, ...(await there.closed)]).toEqual([name, ...BEFORE, ...resetAt(other(direction))]);
+      }
+    });
+
+    it.each([
+      ['an initiation', BodyType.HANDSHAKE_INITIATION],
+      ['an answer', BodyType.HANDSHAKE_RESPONSE],
+    ])('a long record into %s of a handshake: it is lost, and the next one tells', async (_name, type) => {
+      const tampered = await pair(start);
+      let frames = 0;
+      tampered.change(direction, frame => (frames++ > 0 ? frame : inBody(set(0, type))(frame)));
+      sender(tampered, direction).send('x'.repeat(200));
+      await expect.poll(() => frames).toBe(1);
+      sender(tampered, direction).send('behind it');
+      expect(await log(tampered, direction).closed).toEqual([...BEFORE, ...failedWith('RECORD_GAP')]);
+    });
+
+    it('the frame around a record', async () => {
+      for (const change of [
+        (frame: Uint8Array) => set(0, 0x44)(frame),
+        (frame: Uint8Array) => frame.slice(0, ENVELOPE_HEADER_LENGTH),
+        (frame: Uint8Array) => frame.slice(0, 10),
+        () => new Uint8Array(0),
+      ]) {
+        const tampered = await pair(start);
+        tampered.change(direction, theFirst(change));
+        sender(tampered, direction).send('tampered');
+        const client = await tampered.client.log.closed;
+        const service = await tampered.service.log.closed;
+        // It is the link that ends.
+        const isClient = direction === 'to client';
+        expect(client).toEqual([...BEFORE, ...failedWith(isClient ? 'FRAME_MALFORMED' : 'LINK_LOST')]);
+        const told = !isClient && start === attackDirect ? failedWith('FRAME_MALFORMED') : ['close 1006'];
+        expect(service).toEqual([...BEFORE, ...told]);
+      }
+    });
+  });
+
+  describe.each(DIRECTIONS)('%s, when somebody', direction => {
+    it('repeats everything, at once and later, delivers each message once', async () => {
+      const tampered = await pair(start);
+      const seen: Uint8Array[] = tampered.connection
+        .sent(direction)
+        .filter(message => typeof message !== 'string');
+      tampered.change(direction, frame => {
+        seen.push(frame);
+        return [frame, frame, ...seen, frame];
+      });
+      const texts = ['one', 'two', 'three'];
+      for (const text of texts) {
+        sender(tampered, direction).send(text);
+        expect(await log(tampered, direction).messages.next()).toBe(text);
+      }
+      // ... and so goes on living.
+      sender(tampered, other(direction)).send('still here');
+      expect(await log(tampered, other(direction)).messages.next()).toBe('still here');
+      tampered.client.socket.close(1000);
+      const entries = [...BEFORE, ...texts.map(text => `message ${text}`), 'close 1000 clean'];
+      expect(await log(tampered, direction).closed).toEqual(entries);
+    });
+
+    it('changes their order, ends', async () => {
+      const tampered = await pair(start);
+      let held: Uint8Array | undefined;
+      tampered.change(direction, frame => {
+        if (held) return [frame, held];
+        held = frame;
+        return [];
+      });
+      sender(tampered, direction).send('first');
+      await expect.poll(() => held).toBeDefined();
+      sender(tampered, direction).send('second');
+      expect(await log(tampered, direction).closed).toEqual([...BEFORE, ...failedWith('RECORD_GAP')]);
+      expect(await log(tampered, other(direction)).closed).toEqual([...BEFORE, ...resetAt(other(direction))]);
+    });
+
+    it.each<[string, ByteTampering | undefined]>([
+      ['loses one', undefined],
+      ['makes one look like an old one', countOn(-1)],
+    ])('%s, ends with the next', async (_name, change) => {
+      const tampered = await pair(start);
+      let frames = 0;
+      tampered.change(direction, frame => {
+        if (frames++ > 0) return frame;
+        return change ? inBody(change)(frame) : [];
+      });
+      sender(tampered, direction).send('lost');
+      await expect.poll(() => frames).toBe(1);
+      sender(tampered, direction).send('behind it');
+      expect(await log(tampered, direction).closed).toEqual([...BEFORE, ...failedWith('RECORD_GAP')]);
+    });
+
+    it('loses the last message before a sealed CLOSE, does not end cleanly', async () => {
+      const tampered = await pair(start);
+      let frames = 0;
+      tampered.change(direction, frame => (frames++ > 0 ? frame : []));
+      sender(tampered, direction).send('lost');
+      await expect.poll(() => frames).toBe(1);
+      const { client, service } = tampered;
+      if (direction === 'to client') service.socket.close(1000);
+      else client.socket.close(1000);
+      expect(await log(tampered, direction).closed).toEqual([...BEFORE, ...failedWith('RECORD_GAP')]);
+    });
+
+    it.each([1000, undefined])('cuts the tail off with %s, does not end cleanly', async code => {
+      const tampered = await pair(start);
+      let frames = 0;
+      tampered.change(direction, () => {
+        frames += 1;
+        return [];
+      });
+      sender(tampered, direction).send('lost');
+      await expect.poll(() => frames).toBe(1);
+      tampered.connection.cut(code);
+      expect(await tampered.client.log.closed).toEqual([...BEFORE, ...failedWith('LINK_LOST')]);
+      expect(await tampered.service.log.closed).toEqual([...BEFORE, 'close 1006']);
+      expect(tampered.service.socket.failure?.code).toBe(start === attackDirect ? 'LINK_LOST' : 'PEER_GONE');
+    });
+
+    it('sends an end its own messages, ends', async () => {
+      const tampered = await pair(start);
+      let own: Uint8Array | undefined;
+      // What the other end says next is thrown back at it, with the address of the one it is for.
+      const { mitm } = tampered.attacked;
+      const peer = addressOf(tampered, direction);
+      mitm.tampering = changingFrames(tampered.connection, other(direction), frame => {
+        own ??= encodeEnvelope(peer, frame.slice(ENVELOPE_HEADER_LENGTH));
+        return [];
+      });
+      sender(tampered, other(direction)).send('to be reflected');
+      await expect.poll(() => own).toBeDefined();
+      // Its counter is one that is still to come.
+      tampered.connection.inject(direction, inBody(countOn(100))(own!));
+      expect(await log(tampered, direction).closed).toEqual([...BEFORE, ...failedWith('DECRYPT_FAILED')]);
+    });
+
+    it('plays a message of one connection into another, ends neither the first nor delivers anything', async () => {
+      const first = await pair(start);
+      const recorded = first.connection.sent(direction).filter(message => typeof message !== 'string');
+      const second = await pairOf(first.attacked);
+      const body = (recorded.at(-1) as Uint8Array).slice(ENVELOPE_HEADER_LENGTH);
+      const frame = encodeEnvelope(addressOf(second, direction), body);
+      // As it is, and with a counter that is still to come.
+      second.connection.inject(direction, frame);
+      second.connection.inject(direction, inBody(countOn(100))(frame));
+      if (direction === 'to server' && start === attackRelayed) {
+        // It names keys that the service shares with the first: nobody but the first can end those.
+        second.client.socket.send('unharmed');
+        expect(await second.service.log.messages.next()).toBe('unharmed');
+      } else {
+        expect(await log(second, direction).closed).toEqual([...BEFORE, ...failedWith('DECRYPT_FAILED')]);
+      }
+      first.client.socket.send('unharmed');
+      expect(await first.service.log.messages.next()).toBe('unharmed');
+      first.service.socket.send('unharmed');
+      expect(await first.client.log.messages.next()).toBe('unharmed');
+      for (const { log: told } of [first.client, first.service])
+        expect(told.entries).toEqual([...BEFORE, 'message unharmed']);
+    });
+  });
+});
+
+/** The address that frames in this direction bear on their way between the client and its server. */
+function addressOf({ connection }: Pair, direction: Direction): Uint8Array {
+  const frame = connection.sent(direction).findLast(message => typeof message !== 'string');
+  return (frame as Uint8Array).slice(1, ENVELOPE_HEADER_LENGTH);
+}
+
+describe.each(SERVICES)('%s, when somebody lies', (_, start) => {
+  it('about the source, ends', async () => {
+    const tampered = await pair(start);
+    tampered.change('to client', frame =>
+      encodeEnvelope(peerAddress(mallory.publicKeyBytes, 7), frame.slice(ENVELOPE_HEADER_LENGTH)),
+    );
+    tampered.service.socket.send('in the name of another');
+    expect(await tampered.client.log.closed).toEqual([...BEFORE, ...failedWith('SOURCE_MISMATCH')]);
+    expect(await tampered.service.log.closed).toEqual([...BEFORE, ...resetAt('to server')]);
+  });
+
+  it('about the destination, loses what it lies about, and no more', async () => {
+    const tampered = await pair(start);
+    let frames = 0;
+    tampered.change('to server', frame => {
+      if (frames++ > 0) return frame;
+      return encodeEnvelope(peerAddress(mallory.publicKeyBytes, 7), frame.slice(ENVELOPE_HEADER_LENGTH));
+    });
+    tampered.client.socket.send('to another');
+    await expect.poll(() => frames).toBe(1);
+    tampered.client.socket.send('behind it');
+    expect(await tampered.service.log.closed).toEqual([...BEFORE, ...failedWith('RECORD_GAP')]);
+    expect(await tampered.client.log.closed).toEqual([...BEFORE, ...resetAt('to client')]);
+  });
+
+  it.each([
+    ['NOT_HERE', 'PEER_NOT_HERE'],
+    ['QUEUE_FULL', 'PEER_QUEUE_FULL'],
+    ['REFUSED', 'PEER_REFUSED'],
+    ['TOO_LARGE', 'FRAME_TOO_LARGE'],
+    ['PEER_GONE', 'PEER_GONE'],
+  ] as const)(
+    'with the notice %s, is taken at its word, and told apart from a clean end',
+    async (reason, code) => {
+      const tampered = await pair(start);
+      const peer = addressOf(tampered, 'to client');
+      // About somebody else it does nothing.
+      for (const about of [peerAddress(mallory.publicKeyBytes, 1), peerAddress(peer.subarray(0, 32), 77)]) {
+        tampered.connection.inject('to client', encodeNotice(NoticeReason[reason], about));
+      }
+      tampered.service.socket.send('after');
+      expect(await tampered.client.log.messages.next()).toBe('after');
+      tampered.connection.inject('to client', encodeNotice(NoticeReason[reason], peer));
+      expect(await tampered.client.log.closed).toEqual([...BEFORE, 'message after', ...failedWith(code)]);
+    },
+  );
+
+  it('about who it is: frames that only clients send, and others that nobody does, end the link', async () => {
+    for (const frame of [
+      encodeListen(true),
+      encodeNotice(NoticeReason.REFUSED, new Uint8Array(36)).subarray(1),
+    ]) {
+      const tampered = await pair(start);
+      tampered.connection.inject('to client', frame);
+      expect(await tampered.client.log.closed).toEqual([...BEFORE, ...failedWith('FRAME_MALFORMED')]);
+    }
+  });
+});
