@@ -6,9 +6,21 @@ export type { AcceptOptions } from './socket/node-server-secure-web-socket.js';
 export type { RelayedRequest } from './socket/relayed-request.js';
 
 export { Relay } from './relay/relay.js';
-export type { RelayOptions } from './relay/relay.js';
+export type {
+  RelayClient,
+  RelayEvents,
+  RelayOptions,
+  RelayRefusal,
+  RelayStatistics,
+} from './relay/relay.js';
 export { Router } from './relay/router.js';
-export type { RouterOptions } from './relay/router.js';
+export type {
+  ObservedEnvelope,
+  PortStatistics,
+  RouterOptions,
+  RouterPort,
+  RouterStatistics,
+} from './relay/router.js';
 export type { RouterConnection } from './relay/router-connection.js';
 
 export { Identity } from './core/identity.js';

@@ -16,6 +16,8 @@ export const REJECT_AFTER_MESSAGES = 2 ** 50;
 export const REKEY_AFTER_TIME = 120_000;
 /** Keys older than this are refused in both directions, and wiped. */
 export const REJECT_AFTER_TIME = 180_000;
+/** Nothing is sealed under keys that have no more than this to live: it has to arrive while the peer still takes it. */
+export const REJECT_MARGIN = 10_000;
 /** An unanswered handshake is given up after this. */
 export const REKEY_ATTEMPT_TIME = 90_000;
 /** An unanswered handshake initiation is made anew, with a new ephemeral key, after this. */

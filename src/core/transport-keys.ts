@@ -1,5 +1,5 @@
 import { readUint64, writeUint32, writeUint64 } from './bytes.js';
-import { REJECT_AFTER_MESSAGES, REJECT_AFTER_TIME } from './constants.js';
+import { REJECT_AFTER_MESSAGES, REJECT_AFTER_TIME, REJECT_MARGIN } from './constants.js';
 import { SecureWebSocketError } from './errors.js';
 import type { CipherState } from './noise/cipher-state.js';
 import { BodyType } from './sealed-body.js';
@@ -49,8 +49,9 @@ export class TransportKeys {
     return this.#send.n;
   }
 
+  /** Whether nothing may be sealed with them any more. What was sealed before is still opened for `REJECT_MARGIN`. */
   isExpired(now: number): boolean {
-    return now - this.createdAt >= REJECT_AFTER_TIME || this.#send.n >= REJECT_AFTER_MESSAGES;
+    return now - this.createdAt >= REJECT_AFTER_TIME - REJECT_MARGIN || this.#send.n >= REJECT_AFTER_MESSAGES;
   }
 
   /** The transport message that carries `plaintext`, in two parts: header and ciphertext. */

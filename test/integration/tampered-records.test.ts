@@ -314,7 +314,10 @@ describe.each(SERVICES)('%s', (_, start) => {
 
 /** The address that frames in this direction bear on their way between the client and its server. */
 function addressOf({ connection }: Pair, direction: Direction): Uint8Array {
-  const frame = connection.sent(direction).findLast(message => typeof message !== 'string');
+  const frame = connection
+    .sent(direction)
+    .filter(message => typeof message !== 'string')
+    .at(-1);
   return (frame as Uint8Array).slice(1, ENVELOPE_HEADER_LENGTH);
 }
 

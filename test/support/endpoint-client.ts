@@ -1,5 +1,5 @@
 import { Endpoint, type EndpointEvent } from '../../src/core/endpoint.js';
-import { Identity } from '../../src/core/identity.js';
+import type { Identity } from '../../src/core/identity.js';
 import { DEFAULT_MAX_FRAME } from '../../src/core/constants.js';
 import { SecureWebSocketError } from '../../src/core/errors.js';
 import { RelayClient } from './relay-client.js';

@@ -89,7 +89,7 @@ export class LyingRelay {
 
   /** The latest connection of a key. */
   clientOf(publicKey: string): RelayedClient {
-    const client = this.clients.findLast(each => each.publicKey === publicKey);
+    const client = this.clients.filter(each => each.publicKey === publicKey).at(-1);
     if (!client) throw new Error('There is no such client.');
     return client;
   }
@@ -131,6 +131,6 @@ export class LyingRelay {
       return this.clients.find(client => compareBytes(client.address, destination) === 0);
     }
     const key = toHex(destination.subarray(0, PUBLIC_KEY_LENGTH));
-    return this.clients.findLast(client => client.listening && client.publicKey === key);
+    return this.clients.filter(client => client.listening && client.publicKey === key).at(-1);
   }
 }

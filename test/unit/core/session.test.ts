@@ -5,6 +5,7 @@ import {
   MAX_UNCONFIRMED_HANDSHAKES_PER_PEER,
   REJECT_AFTER_MESSAGES,
   REJECT_AFTER_TIME,
+  REJECT_MARGIN,
   REKEY_AFTER_MESSAGES,
   REKEY_AFTER_TIME,
 } from '../../../src/core/constants.js';
@@ -235,8 +236,10 @@ describe('age', () => {
     const { ours, theirs } = agree();
     session.install(ours);
     const message = seal(theirs, 'x');
-    expect(session.sealingKeys(NOW + REJECT_AFTER_TIME - 1)).toBe(ours);
-    expect(session.sealingKeys(NOW + REJECT_AFTER_TIME)).toBeUndefined();
+    // What is sealed has time to arrive.
+    const sealedUntil = NOW + REJECT_AFTER_TIME - REJECT_MARGIN;
+    expect(session.sealingKeys(sealedUntil - 1)).toBe(ours);
+    expect(session.sealingKeys(sealedUntil)).toBeUndefined();
     expect(session.open(ours, message, NOW + REJECT_AFTER_TIME)).toBeUndefined();
     expect(session.open(ours, message, NOW + REJECT_AFTER_TIME - 1)).toMatchObject({ plaintext: utf8('x') });
   });
