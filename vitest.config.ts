@@ -9,12 +9,16 @@ import { browserEngines } from './test/support/browsers.js';
  */
 export default defineConfig({
   test: {
+    // Every test has a time limit that a busy machine keeps; only what comes near it is worth a line.
+    slowTestThreshold: 10_000,
     globalSetup: ['test/support/server.setup.ts'],
     projects: [
       {
         test: {
           name: 'node',
           include: ['test/unit/**/*.test.ts', 'test/integration/**/*.test.ts'],
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
           sequence: { groupOrder: 1 },
         },
       },
@@ -36,7 +40,8 @@ export default defineConfig({
         test: {
           name: `engine-${engine}`,
           include: ['test/browser/**/*.test.ts'],
-          testTimeout: 30_000,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
           fileParallelism: false,
           sequence: { groupOrder: 3 },
           browser: {

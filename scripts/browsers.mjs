@@ -118,8 +118,9 @@ export function installPlan(missing, { platform, distribution, elevation }) {
       '-o',
       'DPkg::Lock::Timeout=60',
     ];
+    const sudo = elevation === 'sudo' ? 'sudo ' : '';
     plan.push({
-      title: `${elevation === 'sudo' ? 'sudo ' : ''}apt-get install --no-install-recommends ${packages.join(' ')}`,
+      title: `${sudo}apt-get update && ${sudo}apt-get install --no-install-recommends ${packages.join(' ')}`,
       commands: [
         [...aptGet, 'update', '-qq'],
         [...aptGet, 'install', '-y', '-qq', '--no-install-recommends', ...packages],

@@ -32,7 +32,7 @@ function missing() {
  * Runs one command; its output is shown only when it fails.
  *
  * @param {string[]} command
- * @returns {Promise<boolean>} whether it succeeded
+ * @returns {Promise<void>}
  */
 function run([program, ...args]) {
   return new Promise(resolve => {
@@ -62,7 +62,7 @@ function run([program, ...args]) {
     child.on('close', code => {
       clearTimeout(timer);
       if (code !== 0) console.log(output.trim().replaceAll(/^/gm, '    '));
-      resolve(code === 0);
+      resolve();
     });
   });
 }
@@ -73,7 +73,8 @@ async function install() {
     if (way === undefined) return;
     for (const command of way.commands) {
       console.log(`${dryRun ? 'would run' : 'running'}: ${command.join(' ')}`);
-      if (!dryRun && !(await run(command))) break;
+      // One that fails is no reason to stop: packages install with an outdated list, too.
+      if (!dryRun) await run(command);
     }
   }
 }

@@ -10,6 +10,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ENGINES, findBrowsers } from './browsers.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { scripts } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
@@ -89,9 +90,8 @@ const [, isBuilt] = await Promise.all([
 if (isBuilt) await vitest(process.argv.slice(2));
 else console.log('The tests need a build, and are left out.');
 
-console.log(
-  failed.length === 0
-    ? `All is well (${seconds(begin)}).`
-    : `Failed: ${failed.join(', ')} (${seconds(begin)}).`,
-);
+const found = findBrowsers();
+const leftOut = ENGINES.filter(engine => found[engine] === undefined);
+if (leftOut.length > 0) console.log(`Not tested in ${leftOut.join(', ')}: see "browsers" above.`);
+console.log(`${failed.length === 0 ? 'All is well' : `Failed: ${failed.join(', ')}`} (${seconds(begin)}).`);
 process.exitCode = failed.length === 0 ? 0 : 1;

@@ -51,6 +51,7 @@ export class Exchange {
   readonly #members = new Set<Member>();
   #inputEnded = false;
   #holdsInput = false;
+  #isLeaving = false;
   #waiting: (() => void)[] = [];
 
   constructor(terminal: Terminal, options: ExchangeOptions, interrupted: Promise<Signal>) {
@@ -121,7 +122,12 @@ export class Exchange {
 
   /** Closes with everybody. Resolves when all are gone, or were given time enough. */
   async dismiss(code: number, reason: string): Promise<void> {
-    for (const { peer } of this.#members) peer.close(code, reason);
+    this.#isLeaving = true;
+    for (const { peer } of this.#members) {
+      peer.close(code, reason);
+      // Its answer comes behind what has not been shown yet.
+      peer.resume();
+    }
     const timer = setTimeout(() => {
       for (const { peer } of [...this.#members]) peer.terminate();
     }, FAREWELL);
@@ -219,6 +225,7 @@ export class Exchange {
   /** One message of a peer to the output. */
   #show(peer: Peer, data: Uint8Array, isText: boolean): void {
     const terminal = this.#terminal;
+    if (this.#isLeaving && terminal.isFull) return;
     if (this.#options.binary) {
       if (data.length > 0) terminal.write(data);
     } else if (!terminal.showsMessages) {
@@ -228,7 +235,7 @@ export class Exchange {
       if (isText || isUtf8(data)) terminal.print(from + printableMessage(Buffer.from(data).toString()));
       else terminal.status(`${from}a binary message of ${data.length} bytes, which --binary would show`);
     }
-    if (terminal.isFull) for (const member of this.#members) member.peer.pause();
+    if (terminal.isFull && !this.#isLeaving) for (const member of this.#members) member.peer.pause();
   }
 }
 

@@ -59,6 +59,8 @@ export class Endpoint {
   readonly #ready = new Set<Channel>();
   /** Answers about channels that are not there. They wait for room in the network like all else, and are not many. */
   #answers: ((now: number) => void)[] = [];
+  /** What peers could not be told because keys had grown too old: it is told when there are new ones. */
+  readonly #untold = new Map<Session, ((now: number) => void)[]>();
   #frames: Uint8Array[] = [];
   #events: EndpointEvent[] = [];
   #listening = false;
@@ -80,7 +82,7 @@ export class Endpoint {
           this.#established(attempt, session);
         },
         confirmed: session => {
-          this.#wakeChannels(session);
+          this.#keysRenewed(session);
         },
         plaintext: (session, keys, plaintext, now) => {
           this.#record(session, keys, plaintext, now);
@@ -91,7 +93,7 @@ export class Endpoint {
         attemptFailed: (attempt, error) => {
           for (const [channel, its] of [...this.#waiting]) if (its === attempt) this.#fail(channel, error);
         },
-        uses: session => this.#channels.has(session),
+        uses: session => this.#channels.has(session) || this.#untold.has(session),
         refused: error => {
           this.#events.push({ type: 'refused', error });
         },
@@ -259,6 +261,7 @@ export class Endpoint {
     this.#sessions.wipe();
     this.#frames = [];
     this.#answers = [];
+    this.#untold.clear();
   }
 
   #newChannel(id: number, opener: boolean): Channel {
@@ -320,19 +323,24 @@ export class Endpoint {
     // The peer may not use the new keys before it has heard something under them (WireGuard, section 5.4.6). At once,
     // be there more to say or not: that may have to wait until the network has room.
     if (session.current) this.#seal(session, session.current, EMPTY);
-    this.#wakeChannels(session);
+    this.#keysRenewed(session);
   }
 
-  #wakeChannels(session: Session): void {
+  #keysRenewed(session: Session): void {
+    this.#answers.push(...(this.#untold.get(session) ?? []));
+    this.#untold.delete(session);
     for (const channel of this.#channels.get(session)?.values() ?? []) this.wake(channel);
   }
 
   #sessionFailed(session: Session, error: SecureWebSocketError, now: number): void {
     for (const channel of [...(this.#channels.get(session)?.values() ?? [])]) {
       // The peer noticed nothing of it, perhaps, and would wait for ever.
-      if (!UNREACHABLE.has(error.code)) this.#tell(channel, Opcode.RESET, resetPayload(error.code), now);
+      if (!UNREACHABLE.has(error.code) && session.sealingKeys(now)) {
+        this.#tell(channel, Opcode.RESET, resetPayload(error.code), now);
+      }
       this.#fail(channel, error);
     }
+    this.#untold.delete(session);
   }
 
   #record(session: Session, keys: TransportKeys, plaintext: Uint8Array, now: number): void {
@@ -411,7 +419,17 @@ export class Endpoint {
 
   /** One item to the peer of a channel that we know, outside of its queue. */
   #tell(channel: Channel, opcode: Opcode, payload: Uint8Array, now: number): void {
-    if (channel.session) this.#sendItem(channel.session, channel.id, channel.opener, opcode, payload, channel.position, now);
+    const { session, id, opener, position } = channel;
+    if (!session) return;
+    const tell = (at: number): void => {
+      this.#sendItem(session, id, opener, opcode, payload, position, at);
+    };
+    if (session.sealingKeys(now)) {
+      tell(now);
+      return;
+    }
+    this.#untold.set(session, [...(this.#untold.get(session) ?? []), tell]);
+    this.#sessions.renew(session, now);
   }
 
   /** One item about a channel that the peer has opened, or believes in. */

@@ -24,15 +24,19 @@ export type Opened =
 export class Session {
   /** Exact 36-byte address of the peer. */
   readonly address: Uint8Array;
+  /** When the latest keys were agreed, as a step in the order of what its owner has done. */
+  agreedAt = 0;
   #previous: TransportKeys | undefined;
   #current: TransportKeys | undefined;
-  /** More than one when an initiator tried again before our answer reached it. */
-  #next: TransportKeys[] = [];
+  /** More than one when an initiator tried again before our answer reached it. Each with what was current then. */
+  #next: { readonly keys: TransportKeys; readonly current: TransportKeys | undefined }[] = [];
+  readonly #staysInitiator: boolean;
   readonly #onRetire: (keys: TransportKeys) => void;
 
-  /** `onRetire` is told of keys that were just wiped. */
-  constructor(address: Uint8Array, onRetire: (keys: TransportKeys) => void) {
+  /** `stays`: our handshakes come before those of the peer that cross them. `onRetire` is told of keys just wiped. */
+  constructor(address: Uint8Array, stays: boolean, onRetire: (keys: TransportKeys) => void) {
     this.address = address;
+    this.#staysInitiator = stays;
     this.#onRetire = onRetire;
   }
 
@@ -49,7 +53,8 @@ export class Session {
   }
 
   keys(): TransportKeys[] {
-    return [this.#previous, this.#current, ...this.#next].filter(keys => keys !== undefined);
+    const next = this.#next.map(({ keys }) => keys);
+    return [this.#previous, this.#current, ...next].filter(keys => keys !== undefined);
   }
 
   /** Keys whose other end has shown that it holds them: they are used from now on. */
@@ -62,7 +67,7 @@ export class Session {
   /** Keys of a handshake that we answered: not used before the initiator has used them. False when too many wait. */
   offer(keys: TransportKeys): boolean {
     if (this.#next.length >= MAX_UNCONFIRMED_HANDSHAKES_PER_PEER) return false;
-    this.#next.push(keys);
+    this.#next.push({ keys, current: this.#current });
     return true;
   }
 
@@ -74,10 +79,19 @@ export class Session {
     if (now - keys.createdAt >= REJECT_AFTER_TIME) return undefined;
     const plaintext = keys.open(body);
     if (plaintext === undefined) return undefined;
-    if (!this.#next.includes(keys)) return { plaintext, confirmed: false };
-    for (const other of this.#next) if (other !== keys) this.#retire(other);
+    const offer = this.#next.find(next => next.keys === keys);
+    if (!offer) return { plaintext, confirmed: false };
+    for (const next of this.#next) if (next !== offer) this.#retire(next.keys);
     this.#next = [];
-    this.install(keys);
+    // A handshake of ours that was finished meanwhile has crossed the peer's. Of the two, both ends seal under the same
+    // one: else each would keep the other's as its previous keys, and wipe with the next change what is still in use.
+    const crossed = this.#current !== offer.current && this.#current?.initiator === true;
+    if (crossed && this.#staysInitiator) {
+      if (this.#previous) this.#retire(this.#previous);
+      this.#previous = keys;
+    } else {
+      this.install(keys);
+    }
     return { plaintext, confirmed: true };
   }
 
@@ -100,7 +114,7 @@ export class Session {
 
   /** Wipes keys that can no longer be used, and answered handshakes that were not confirmed by `unconfirmedBefore`. */
   expire(now: number, unconfirmedBefore: number): void {
-    this.#next = this.#next.filter(keys => keys.createdAt > unconfirmedBefore || this.#retire(keys));
+    this.#next = this.#next.filter(({ keys }) => keys.createdAt > unconfirmedBefore || this.#retire(keys));
     if (this.#previous && this.#previous.createdAt + REJECT_AFTER_TIME <= now) {
       this.#retire(this.#previous);
       this.#previous = undefined;

@@ -69,6 +69,8 @@ interface PendingAttempt extends Attempt {
   localIndex: number;
   state: HandshakeState;
   sentAt: number;
+  /** The same as a step: clocks may be too coarse to tell what came first. */
+  step: number;
 }
 
 /** The sessions of one endpoint with all its peers, and the handshakes under way. */
@@ -83,6 +85,7 @@ export class Sessions {
   readonly #seenEphemerals = new Set<string>();
   readonly #budget = new HandshakeBudget();
   #wakeAt = Infinity;
+  #step = 0;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
@@ -184,7 +187,7 @@ export class Sessions {
     const key = toHex(address);
     let session = this.#byAddress.get(key);
     if (!session) {
-      session = new Session(address.slice(), keys => {
+      session = new Session(address.slice(), staysInitiator(this.#options.address, address), keys => {
         this.#retire(keys.localIndex);
       });
       this.#byAddress.set(key, session);
@@ -236,10 +239,11 @@ export class Sessions {
     // A relay that hands our own initiation back to us is refused as a replay.
     this.#remember(noise);
     const localIndex = this.#unusedIndex();
-    const attempt: PendingAttempt = again ?? { address: address.slice(), session, startedAt, localIndex, state, sentAt: now };
+    const attempt: PendingAttempt = again ?? { address: address.slice(), session, startedAt, localIndex, state, sentAt: now, step: 0 };
     attempt.localIndex = localIndex;
     attempt.state = state;
     attempt.sentAt = now;
+    attempt.step = ++this.#step;
     this.#attempts.set(toHex(address), attempt);
     this.#wake(now + REKEY_TIMEOUT);
     this.#owner.send(address, encodeInitiation(localIndex, noise));
@@ -343,7 +347,7 @@ export class Sessions {
     }
     this.#attempts.delete(toHex(attempt.address));
     const session = attempt.session ?? this.#sessionAt(source);
-    if (session.current && session.current.createdAt > attempt.sentAt) {
+    if (session.current && session.agreedAt > attempt.step) {
       // Another handshake with this peer was under way, and its keys are as fresh. Two changes of keys at once would
       // wipe those under which the peer's messages are still on their way.
       attempt.state.wipe();
@@ -360,6 +364,7 @@ export class Sessions {
     });
     attempt.state.wipe();
     session.install(keys);
+    session.agreedAt = ++this.#step;
     this.#index(session, keys);
     this.#owner.established(attempt, session);
   }
@@ -401,6 +406,7 @@ export class Sessions {
   }
 
   #confirmed(session: Session): void {
+    session.agreedAt = ++this.#step;
     // A handshake of ours that crossed the peer's has no purpose any more.
     const pending = this.#attempts.get(toHex(session.address));
     if (pending) {

@@ -8,6 +8,7 @@ import { Identity } from '../../src/core/identity.js';
 import { ClientSecureWebSocket } from '../../src/socket/client-secure-web-socket.js';
 import { SecureWebSocketServer } from '../../src/socket/node-secure-web-socket-server.js';
 import { anyServer } from '../support/attacked.js';
+import { ManInTheMiddle } from '../support/man-in-the-middle.js';
 import { failedWith, SocketLog } from '../support/socket-log.js';
 
 const cleanUp: (() => unknown)[] = [];
@@ -104,24 +105,30 @@ describe.each([
   });
 
   it('that stops half way through the registration is given up after 10 s', async () => {
-    const genuine = new SecureWebSocketServer({ port: 0, host: '127.0.0.1', identity: Identity.generate() });
+    const mitm = await ManInTheMiddle.start();
+    cleanUp.push(() => mitm.close());
+    const identity = Identity.generate();
+    const genuine = new SecureWebSocketServer({
+      port: 0,
+      host: '127.0.0.1',
+      identity,
+      addresses: [mitm.url],
+    });
     cleanUp.push(() => {
       genuine.close();
     });
     await genuine.ready;
-    fakeTimers();
-    // It never answers CHALLENGE_RESPONSE: the connection beneath it reads no more.
+    mitm.target = genuine.url ?? '';
+    // It never gets an answer to its challenge.
     const answered = new Promise<void>(resolve => {
-      genuine.on('headers', (_headers, request) => {
-        const { socket } = request as { socket: Socket };
-        const push = socket.push.bind(socket) as (chunk: unknown) => boolean;
-        socket.push = (chunk: unknown): boolean => {
-          resolve();
-          return chunk === null ? push(null) : true;
-        };
-      });
+      mitm.tampering = ({ direction, message }) => {
+        if (direction === 'to client') return message;
+        resolve();
+        return [];
+      };
     });
-    const { log } = dial((genuine.url ?? '') + path);
+    fakeTimers();
+    const { log } = dial(mitm.url + path);
     await answered;
     vi.advanceTimersByTime(REGISTRATION_TIMEOUT);
     expect(await log.closed).toEqual(failedWith('REGISTRATION_TIMEOUT'));

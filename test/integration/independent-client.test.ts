@@ -333,8 +333,10 @@ describe('a client made from docs/protocol.md', () => {
     const client = await connect(relay.url);
     await client.listen();
     const { socket } = dialledBy(`${relay.url}/${client.address}`);
+    const open = opened(socket);
     const channel = await client.incoming.next();
     channel.accept('');
+    await open;
     await client.answered.next();
     const now = performance.now.bind(performance);
     for (const age of [121_000, 242_000, 363_000]) {

@@ -4,6 +4,7 @@ import { WebSocket } from 'ws';
 import { decodeFrame, type Frame, peerAddress } from '../../src/core/frame.js';
 import { Identity } from '../../src/core/identity.js';
 import { RegistrationClient } from '../../src/core/registration.js';
+import type { TransportKeys } from '../../src/core/transport-keys.js';
 import { EventQueue } from './event-queue.js';
 
 /** A raw `ws` client of a relay that has registered, and then speaks frames and nothing above them. */
@@ -15,6 +16,9 @@ export class RelayClient {
     readonly ws: WebSocket,
     readonly identity: Identity,
     readonly connectionId: number,
+    /** The server's public key, 32 bytes, and the keys of the link itself: for direct use. */
+    readonly serverKey: Uint8Array,
+    readonly keys: TransportKeys,
   ) {
     ws.on('message', (data, isBinary) => {
       if (isBinary) this.frames.push(decodeFrame(new Uint8Array(data as Buffer)));
@@ -44,11 +48,11 @@ export class RelayClient {
       { identity, now: Date.now() },
       options.address ?? new URL(url).origin,
     );
-    registration.challenge(await next(), Date.now());
+    const { serverKey } = registration.challenge(await next(), Date.now());
     ws.send(registration.response(Date.now()));
-    const { connectionId } = registration.success(await next(), performance.now());
+    const { connectionId, keys } = registration.success(await next(), performance.now());
     ws.off('message', onMessage);
-    return new RelayClient(ws, identity, connectionId);
+    return new RelayClient(ws, identity, connectionId, serverKey, keys);
   }
 
   /** Exact peer address. */

@@ -31,7 +31,8 @@ class WebKitGtkProvider implements BrowserProvider {
   }
 
   async close(): Promise<void> {
-    const driver = await this.#driver;
+    // One that did not start has failed the test run already, in openPage.
+    const driver = await this.#driver?.catch(() => undefined);
     this.#driver = undefined;
     await driver?.quit();
   }

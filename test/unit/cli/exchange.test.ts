@@ -345,7 +345,10 @@ describe('leaving', () => {
     const ends = join(exchange, a, b);
     let done = false;
     const dismissed = exchange.dismiss(1001, 'bye').then(() => (done = true));
-    expect([a.calls, b.calls]).toEqual([['close 1001 bye'], ['close 1001 bye']]);
+    expect([a.calls, b.calls]).toEqual([
+      ['close 1001 bye', 'resume'],
+      ['close 1001 bye', 'resume'],
+    ]);
     a.gone({ code: 1001 });
     await settle();
     expect(done).toBe(false);
@@ -353,6 +356,35 @@ describe('leaving', () => {
     await dismissed;
     expect(ends.map(({ code }) => code)).toEqual([1001, 1000]);
     expect(exchange.size).toBe(0);
+  });
+
+  it('does not wait for an output that takes nothing', async () => {
+    const a = alice();
+    const exchange = exchangeOf();
+    join(exchange, a);
+    a.says('shown');
+    io.stdout.isStuck = true;
+    a.says('x'.repeat(2_000));
+    const dismissed = exchange.dismiss(1001, 'bye');
+    expect(a.calls).toEqual(['pause', 'close 1001 bye', 'resume']);
+    a.says('too late');
+    expect(a.calls).toHaveLength(3);
+    a.gone();
+    await dismissed;
+    io.stdout.release();
+    await settle();
+    expect(io.stdout.text).toMatch(/^shown\nx+\n$/);
+  });
+
+  it('shows what comes meanwhile', async () => {
+    const a = alice();
+    const exchange = exchangeOf();
+    join(exchange, a);
+    const dismissed = exchange.dismiss(1000, '');
+    a.says('goodbye');
+    a.gone();
+    await dismissed;
+    expect(io.stdout.text).toBe('goodbye\n');
   });
 
   it('waits for nobody too long', async () => {
@@ -364,8 +396,8 @@ describe('leaving', () => {
     a.gone();
     vi.advanceTimersByTime(60_000);
     await dismissed;
-    expect(a.calls).toEqual(['close 1001 bye']);
-    expect(b.calls).toEqual(['close 1001 bye', 'terminate']);
+    expect(a.calls).not.toContain('terminate');
+    expect(b.calls).toEqual(['close 1001 bye', 'resume', 'terminate']);
     expect(vi.getTimerCount()).toBe(0);
   });
 });

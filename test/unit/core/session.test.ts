@@ -48,9 +48,9 @@ function seal(keys: TransportKeys, text = ''): Uint8Array {
   return Uint8Array.of(...header, ...ciphertext);
 }
 
-function newSession() {
+function newSession(stays = true) {
   const retired: TransportKeys[] = [];
-  return { session: new Session(ADDRESS, keys => retired.push(keys)), retired };
+  return { session: new Session(ADDRESS, stays, keys => retired.push(keys)), retired };
 }
 
 describe('TransportKeys', () => {
