@@ -84,6 +84,9 @@ export async function acceptDirect(
 /** A direct link has one client, so any number that is not 0 will do. */
 const DIRECT_CONNECTION_ID = 1;
 
+/** Above so many bytes that a client has not read it is sent no more notices. */
+const MAX_UNREAD_NOTICES = 65_536;
+
 /** Waits for OPEN on a registered direct link. Here this end plays the router's part too: it stamps addresses. */
 async function openDirect(
   registered: RegisteredLink,
@@ -108,6 +111,7 @@ async function openDirect(
     const link = new Link({
       endpoint,
       socket: registered.socket,
+      maxFrame,
       publicKey: identity.publicKey,
       serverPublicKey: identity.publicKey,
       stamp: frame => {
@@ -141,7 +145,10 @@ async function openDirect(
         if (frame[0] === FrameType.ENVELOPE && frame.length > ENVELOPE_HEADER_LENGTH) {
           const address = frame.subarray(1, 1 + PEER_ADDRESS_LENGTH);
           if (compareBytes(address, own) !== 0) {
-            registered.socket.send(encodeNotice(NoticeReason.NOT_HERE, address));
+            // A client that does not read its notices gets no more of them.
+            if (registered.socket.bufferedAmount < MAX_UNREAD_NOTICES) {
+              registered.socket.send(encodeNotice(NoticeReason.NOT_HERE, address));
+            }
             return;
           }
           address.set(theirs);

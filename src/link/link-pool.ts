@@ -156,6 +156,7 @@ export function startLink(
   const link = new Link({
     endpoint,
     socket: dialled.socket,
+    maxFrame: dialled.maxFrame,
     publicKey: identity.publicKey,
     serverPublicKey: toHex(dialled.serverKey),
     ...hooks,

@@ -9,12 +9,20 @@ import type { RawSocket } from './raw-socket.js';
 
 /** Above so many bytes in the socket nothing more is sealed: it waits in the channels, where it can be counted. */
 const HIGH_WATER = 1_048_576;
+/**
+ * What a peer makes us answer is not held back by HIGH_WATER. With so many bytes and a frame in the socket the other end
+ * does not read what it asks for, and we read no more of it. Two honest ends do not come that far, so that they cannot
+ * wait for each other.
+ */
+const NOT_READING = 4 * HIGH_WATER;
 /** Where the runtime does not tell when a socket has drained, it is looked at so often, milliseconds. */
 const POLL_INTERVAL = 4;
 
 export interface LinkOptions {
   readonly endpoint: Endpoint;
   readonly socket: RawSocket;
+  /** Largest frame that goes out, bytes. */
+  readonly maxFrame: number;
   /** Our own key and that of the server which the link is registered with, hex. */
   readonly publicKey: string;
   readonly serverPublicKey: string;
@@ -46,6 +54,7 @@ export class Link {
   #scheduled = false;
   #dispatching = false;
   #busy = false;
+  #paused = false;
   #timer: Timer | undefined;
   #timerAt = Infinity;
   #poll: Timer | undefined;
@@ -91,6 +100,7 @@ export class Link {
   /** One binary message from the socket. */
   binary(data: Uint8Array): void {
     if (this.#closed) return;
+    this.#readNoMoreThanIsRead();
     try {
       this.#endpoint.receive(data, monotonicNow());
     } catch (error) {
@@ -107,6 +117,10 @@ export class Link {
 
   /** The socket has room again. */
   drained(): void {
+    if (this.#paused && this.#socket.bufferedAmount <= HIGH_WATER) {
+      this.#paused = false;
+      this.#socket.resume();
+    }
     if (this.#endpoint.hasOutput) this.#pump();
   }
 
@@ -132,6 +146,13 @@ export class Link {
     this.#endpoint.fail(error);
     this.#dispatch();
     this.#options.onClosed?.(error);
+  }
+
+  #readNoMoreThanIsRead(): void {
+    if (this.#paused || !this.#socket.tellsDrained) return;
+    if (this.#socket.bufferedAmount <= NOT_READING + this.#options.maxFrame) return;
+    this.#paused = true;
+    this.#socket.pause();
   }
 
   /** What owners ask for in one turn of the event loop is sealed together, at its end. */

@@ -56,6 +56,8 @@ describe('splitLines', () => {
 
   it('keeps no line that is too long, whether it ends or not', async () => {
     expect((await split(chunksOf('a'.repeat(10), '\n', 'b\n'), 10)).lines).toHaveLength(2);
+    const many = Array.from({ length: 10 }, () => ['aaaa', 'aa\n']).flat();
+    expect((await split(chunksOf(...many), 10)).lines).toHaveLength(10);
     await expect(split(chunksOf('a'.repeat(6), 'a'.repeat(5)), 10)).rejects.toThrow(CommandError);
     let given = 0;
     async function* endless(): AsyncGenerator<Uint8Array> {
