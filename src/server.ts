@@ -2,17 +2,11 @@
 export { SecureWebSocketServer } from './socket/node-secure-web-socket-server.js';
 export type { SecureWebSocketServerOptions, ServerRequest } from './socket/node-secure-web-socket-server.js';
 export { ServerSecureWebSocket } from './socket/node-server-secure-web-socket.js';
-export type { AcceptOptions } from './socket/node-server-secure-web-socket.js';
+export type { AcceptedWebSocket, AcceptOptions } from './socket/node-server-secure-web-socket.js';
 export type { RelayedRequest } from './socket/relayed-request.js';
 
 export { Relay } from './relay/relay.js';
-export type {
-  RelayClient,
-  RelayEvents,
-  RelayOptions,
-  RelayRefusal,
-  RelayStatistics,
-} from './relay/relay.js';
+export type { RelayClient, RelayEvents, RelayOptions, RelayRefusal, RelayStatistics } from './relay/relay.js';
 export { Router } from './relay/router.js';
 export type {
   ObservedEnvelope,

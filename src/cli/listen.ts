@@ -205,7 +205,6 @@ function serve(
   },
 ): void {
   const { values, allowed, terminal, onClosed } = context;
-  let isTaken = false;
   server.on('connection', (socket: ServerSecureWebSocket) => {
     const { peerPublicKey } = socket;
     if (allowed.size > 0 && !allowed.has(peerPublicKey)) {
@@ -213,11 +212,10 @@ function serve(
       socket.close(CloseCode.POLICY_VIOLATION, 'this key is not allowed');
       return;
     }
-    if (values.once ? isTaken : values.binary && exchange.size > 0) {
+    if (values.binary && exchange.size > 0) {
       socket.close(CloseCode.TRY_AGAIN_LATER, 'somebody else is connected');
       return;
     }
-    isTaken = true;
     if (values.once) server.close();
     terminal.status(`Connected: ${peerPublicKey}`);
     const peer = acceptedPeer(socket);

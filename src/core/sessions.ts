@@ -272,10 +272,7 @@ export class Sessions {
       this.#answer(source, senderIndex, noise, now);
     } catch (error) {
       this.#owner.refused(asError(error));
-      return;
     }
-    // Crossed initiations to each other's exact address: ours is dropped, as theirs is answered. The renewal ends with theirs.
-    if (pending?.session) this.#abandon(pending);
   }
 
   /** @throws SecureWebSocketError for anything but an authentic initiation of the peer that the router names */
@@ -407,7 +404,7 @@ export class Sessions {
 
   #confirmed(session: Session): void {
     session.agreedAt = ++this.#step;
-    // A handshake of ours that crossed the peer's has no purpose any more.
+    // A handshake of ours that crossed the peer's is dropped: it has no purpose any more.
     const pending = this.#attempts.get(toHex(session.address));
     if (pending) {
       this.#abandon(pending);

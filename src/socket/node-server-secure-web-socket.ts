@@ -11,6 +11,21 @@ import { ServerSecureWebSocket as NeutralServerSecureWebSocket } from './server-
 
 const OPEN = 1;
 
+/**
+ * A WebSocket of `ws`, as far as types go. Named here so that a program needs the types of `ws` only if it uses `ws` itself.
+ */
+export interface AcceptedWebSocket {
+  readonly readyState: number;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- whatever the types of `ws` say of their listeners
+  on(event: any, listener: any): unknown;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- and of what can be sent
+  send(data: any, ...rest: any[]): void;
+  pause(): void;
+  resume(): void;
+  close(code?: number, reason?: string): void;
+  terminate(): void;
+}
+
 /** How a connection of `ws` is registered. */
 export interface ChannelAcceptOptions extends Partial<
   Pick<RegistrationOptions, 'addresses' | 'userId' | 'deviceId' | 'registrationTimeout' | 'maxFrame'>
@@ -48,11 +63,12 @@ export class ServerSecureWebSocket extends NeutralServerSecureWebSocket {
    *   the connection is closed then.
    */
   static async accept(
-    ws: WsWebSocket,
+    ws: AcceptedWebSocket,
     options: AcceptOptions = {},
     request?: IncomingMessage,
   ): Promise<ServerSecureWebSocket> {
-    const incoming = await acceptChannel(ws, options, request);
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- of any copy of `ws`
+    const incoming = await acceptChannel(ws as WsWebSocket, options, request);
     let protocol: string;
     try {
       protocol = selectProtocol(incoming.protocols, options.handleProtocols, request);

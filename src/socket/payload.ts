@@ -1,4 +1,4 @@
-import { utf8 } from '../core/bytes.js';
+import { concat, utf8 } from '../core/bytes.js';
 import type { BlobLike } from './dom-types.js';
 
 /** What `send`, `ping` and `pong` of a `ws` WebSocket take. Anything empty (`undefined`, `null`, `''`) is an empty message. */
@@ -10,6 +10,7 @@ export type Sendable =
   | ArrayBufferView
   | BlobLike
   | ArrayLike<number>
+  | readonly (ArrayBuffer | ArrayBufferView)[]
   | { valueOf(): ArrayBuffer | SharedArrayBuffer | Uint8Array | string | readonly number[] }
   | { [Symbol.toPrimitive](hint: string): string }
   | null
@@ -48,6 +49,8 @@ function fromObject(data: object): Payload {
   const isOther =
     value !== data && value !== null && (typeof value === 'string' || typeof value === 'object');
   if (isOther) return toPayload(value);
+  // What a `message` listener gets with the binaryType 'fragments': `ws` itself would make nonsense of it.
+  if (isListOfBuffers(data)) return concat(...data.map(part => toPayload(part) as Uint8Array));
   if ('length' in data && typeof data.length === 'number') {
     return Uint8Array.from(data as ArrayLike<number>, Number);
   }
@@ -74,4 +77,9 @@ function isArrayBuffer(data: object): data is ArrayBuffer {
 function isBlob(data: object): data is BlobLike {
   const tag = Object.prototype.toString.call(data);
   return (tag === '[object Blob]' || tag === '[object File]') && 'arrayBuffer' in data;
+}
+
+function isListOfBuffers(data: object): data is readonly (ArrayBuffer | ArrayBufferView)[] {
+  if (!Array.isArray(data) || data.length === 0) return false;
+  return data.every(part => ArrayBuffer.isView(part) || isArrayBuffer(part as object));
 }

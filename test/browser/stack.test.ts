@@ -6,6 +6,7 @@ import {
   Identity,
   IndexedDbKeyStore,
   SecureWebSocketServer,
+  type SecureWebSocketServerOptions,
 } from '../../src/index.js';
 
 const { direct, directKey, relay, relayKey, relayed } = inject('services');
@@ -81,7 +82,7 @@ describe('a server in a tab', () => {
 
   it('refuses whom verifyClient refuses', async () => {
     const server = await listen({
-      verifyClient: ({ req }: { req: { url: string } }) => req.url === '/allowed',
+      verifyClient: ({ req }) => req.url === '/allowed',
     });
     await open(`${server.url}/allowed`);
     expect(await failure(new ClientSecureWebSocket(`${server.url}/forbidden`))).toBe('CHANNEL_REFUSED');
@@ -138,9 +139,7 @@ async function open(
   return socket;
 }
 
-async function listen(
-  options: Partial<ConstructorParameters<typeof SecureWebSocketServer>[0]> = {},
-): Promise<SecureWebSocketServer> {
+async function listen(options: Partial<SecureWebSocketServerOptions> = {}): Promise<SecureWebSocketServer> {
   const server = new SecureWebSocketServer({ relay, identity: Identity.generate(), ...options });
   onTestFinished(() => {
     server.close();

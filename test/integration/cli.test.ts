@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer as createHttpsServer } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +11,10 @@ import {
   SecureWebSocketServer,
   type SecureWebSocketServerOptions,
 } from '../../src/socket/node-secure-web-socket-server.js';
+import type { ServerSecureWebSocket } from '../../src/socket/node-server-secure-web-socket.js';
+import { CERTIFICATE, CERTIFICATE_KEY } from '../support/certificate.js';
 import { type BuiltCli, buildCli, CliProcess, sha256 } from '../support/cli-process.js';
+import { DialledPeer } from '../support/dialled-peer.js';
 
 // The command line as its user meets it: real processes, real sockets, real pipes.
 
@@ -175,6 +179,19 @@ describe('relay, listen and connect', () => {
     expect(await Promise.all([listen.exit, connect.exit])).toEqual([0, 0]);
   });
 
+  it('stop listening when --once has got its one', async () => {
+    const relay = await startRelay();
+    const listen = await startListen(['--once', '--relay', relay.url]);
+    const connect = await startConnect(listen.url);
+    await listen.tells('Connected: ');
+    const late = start(['connect', listen.url]);
+    expect(await late.exit).toBe(1);
+    await late.tells('error: Nobody listens at this address');
+    connect.stdin.end('still here\n');
+    expect(await Promise.all([listen.exit, connect.exit])).toEqual([0, 0]);
+    expect(listen.stdout.text).toBe('still here\n');
+  });
+
   it('need no relay', async () => {
     const listen = await startListen(['--port', '0', '--host', '127.0.0.1']);
     const [, key = ''] = await listen.tells(/^Our public key: ([0-9a-f]{64})$/m);
@@ -245,23 +262,30 @@ describe('--binary', () => {
     expect(connect.stdout.sha256).toBe(sha256(file));
   });
 
-  it('goes at the pace of whoever reads', async () => {
+  it.each(['listen', 'connect'])('goes at the pace of whoever reads: %s', async reads => {
     const relay = await startRelay();
     const file = randomBytes(12 * MEBIBYTE);
     const listen = await startListen(['--binary', '--once', '--relay', relay.url]);
-    listen.output.pause();
     const connect = start(['connect', '--binary', listen.url]);
+    const [reader, writer] = reads === 'listen' ? [listen, connect] : [connect, listen];
+    reader.output.pause();
     for (const at of [0, MEBIBYTE]) {
-      await new Promise(done => connect.stdin.write(file.subarray(at, at + MEBIBYTE), done));
+      await new Promise(done => writer.stdin.write(file.subarray(at, at + MEBIBYTE), done));
     }
     let isSent = false;
-    connect.stdin.end(file.subarray(2 * MEBIBYTE), () => {
+    writer.stdin.end(file.subarray(2 * MEBIBYTE), () => {
       isSent = true;
     });
+    // Others are not held up; meanwhile this one could have sent the rest, if there were any place for it.
+    const other = await startListen(['-b1', '--ephemeral', '--relay', relay.url], 'pipe');
+    const another = start(['connect', '-b', '--ephemeral', other.url]);
+    another.stdin.end(file);
+    expect(await Promise.all([other.exit, another.exit])).toEqual([0, 0]);
+    expect(other.stdout.sha256).toBe(sha256(file));
     expect(isSent).toBe(false);
-    listen.output.resume();
+    reader.output.resume();
     expect(await Promise.all([connect.exit, listen.exit])).toEqual([0, 0]);
-    expect(listen.stdout.sha256).toBe(sha256(file));
+    expect(reader.stdout.sha256).toBe(sha256(file));
   });
 
   it('takes one peer at a time', async () => {
@@ -295,6 +319,33 @@ describe('the end of the input', () => {
     listen.stdin.end('and gone\n');
     expect(await waiting.exit).toBe(0);
     expect(waiting.stdout.text).toBe('still here\nand gone\n');
+  });
+
+  it('is told with a ping, and understood: by connect', async () => {
+    const server = await serve();
+    const connected = once(server, 'connection');
+    const connect = start(['connect', '--wait', server.url ?? ''], 'ignore');
+    const [socket] = (await connected) as [ServerSecureWebSocket];
+    const closed = once(socket, 'close');
+    expect(String((await once(socket, 'ping'))[0])).toBe('secure-websocket end of input');
+    socket.send('the last words');
+    socket.ping('secure-websocket end of input');
+    expect((await closed)[0]).toBe(1000);
+    expect(await connect.exit).toBe(0);
+    expect(connect.stdout.text).toBe('the last words\n');
+  });
+
+  it('is told with a ping, and understood: by listen', async () => {
+    const relay = await startRelay();
+    const listen = await startListen(['--once', '--wait', '--relay', relay.url], 'ignore');
+    const peer = new DialledPeer(listen.url, { identity: Identity.generate() });
+    const ending = Buffer.from('secure-websocket end of input');
+    expect(await peer.events.next()).toEqual(['ping', ending.toString('hex')]);
+    peer.text('the last words');
+    peer.ping(...ending);
+    expect((await peer.events.take(2)).at(-1)).toEqual(['close', 1000, '']);
+    expect(await listen.exit).toBe(0);
+    expect(listen.stdout.text).toBe('the last words\n');
   });
 
   it('is not the end of listening', async () => {
@@ -352,6 +403,23 @@ describe('trust', () => {
     const refused = start(['connect', `ws://127.0.0.1:${port}/${ADDRESS}`]);
     expect(await refused.exit).toBe(3);
     await refused.tells(`does not answer to ws://127.0.0.1:${port}, but to wss://relay.example`);
+  });
+
+  it('is given to the certificates of --ca', async () => {
+    const file = join(home, 'ca.pem');
+    await writeFile(file, CERTIFICATE);
+    const https = createHttpsServer({ cert: CERTIFICATE, key: CERTIFICATE_KEY }).listen(0, '127.0.0.1');
+    await once(https, 'listening');
+    cleanUp.push(() => {
+      https.closeAllConnections();
+      https.close();
+    });
+    const server = await serve({ port: undefined, host: undefined, server: https });
+    expect(server.url).toMatch(/^wss:/);
+    const refused = start(['connect', server.url ?? '']);
+    expect(await refused.exit).toBe(1);
+    await refused.tells(/^error: Could not connect to wss:.*self-signed certificate/m);
+    (await startConnect('--ca', file, server.url ?? '')).stdin.end();
   });
 
   it('is given to those whom --allow names', async () => {
@@ -439,6 +507,15 @@ describe('what goes wrong', () => {
     );
   });
 
+  it('a path that looks like a public key', async () => {
+    const server = await serve({ path: `/${ADDRESS}` });
+    const url = server.url ?? '';
+    expect(url).toContain(`/${ADDRESS}`);
+    const relayed = start(['connect', url]);
+    expect(await relayed.exit).toBe(1);
+    (await startConnect('--direct', url)).stdin.end();
+  });
+
   it('the subprotocol does not fit', async () => {
     const server = await serve({ handleProtocols: offered => (offered.has('chat') ? 'chat' : false) });
     const fits = await startConnect('--protocol', 'x', '--protocol', 'chat', server.url ?? '');
@@ -450,14 +527,12 @@ describe('what goes wrong', () => {
 
   it('answers pings, so that a silent connection is kept', async () => {
     const server = await serve();
-    const connected = once(server, 'connection') as Promise<[{ ping(): void; once: typeof server.once }]>;
+    const connected = once(server, 'connection');
     await startConnect(server.url ?? '');
-    const [socket] = await connected;
-    const pong = new Promise<void>(resolve => {
-      (socket as unknown as { once(name: string, listener: () => void): void }).once('pong', resolve);
-    });
-    socket.ping();
-    await pong;
+    const [socket] = (await connected) as [ServerSecureWebSocket];
+    const pong = once(socket, 'pong');
+    socket.ping('are you there?');
+    expect(String((await pong)[0])).toBe('are you there?');
   });
 
   it.runIf(posix)('a key that others can read', async () => {

@@ -3,7 +3,7 @@ import { utf8 } from '../../src/core/bytes.js';
 import { RECEIVE_WINDOW } from '../../src/core/constants.js';
 import { encodeEnvelope, decodeFrame, peerAddress } from '../../src/core/frame.js';
 import { encodeInitiationPayload } from '../../src/core/handshake-payload.js';
-import { Identity } from '../../src/core/identity.js';
+import type { Identity } from '../../src/core/identity.js';
 import { HandshakeState } from '../../src/core/noise/handshake-state.js';
 import { sessionPrologue } from '../../src/core/prologue.js';
 import {

@@ -1,0 +1,391 @@
+/**
+ * docs/protocol-vectors.json, in two ways: src still makes it byte by byte, and an implementation that was written from
+ * docs/protocol.md alone, on other cryptography, finds the same in it.
+ */
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { format, resolveConfig } from 'prettier';
+import { describe, expect, it } from 'vitest';
+import { blake2b } from '../../support/independent/blake2b.js';
+import { Noise } from '../../support/independent/noise.js';
+import { keysOf, open, seal, sign } from '../../support/independent/primitives.js';
+import { checkDevice, Registration } from '../../support/independent/registration.js';
+import { answer, complete, initiate } from '../../support/independent/session.js';
+import {
+  envelope,
+  item,
+  listenFrame,
+  OPCODE,
+  parseLocation,
+  peerAddress,
+  readRecord,
+  Reader,
+  readSealedBody,
+  readServerFrame,
+  sessionPrologue,
+  varint,
+  whyNoAddress,
+  writeRecord,
+  writeSealedBody,
+} from '../../support/independent/wire.js';
+import type { RecordedTransport } from '../../support/protocol-exchange.js';
+import { generateVectors, type ProtocolVectors } from '../../support/protocol-vectors.js';
+
+const FILE = new URL('../../../docs/protocol-vectors.json', import.meta.url);
+const NOTHING = Buffer.alloc(0);
+
+const bytes = (hex: string | undefined): Buffer => Buffer.from(hex ?? 'missing', 'hex');
+const hex = (data: Uint8Array): string => Buffer.from(data).toString('hex');
+
+const generated = await generateVectors();
+if (process.env['UPDATE_VECTORS'] === '1') {
+  const options = await resolveConfig(FILE);
+  writeFileSync(FILE, await format(JSON.stringify(generated, null, 2), { ...options, parser: 'json' }));
+}
+const text = readFileSync(FILE, 'utf8');
+const vectors = JSON.parse(text) as ProtocolVectors;
+
+it('the vectors are what the code makes; UPDATE_VECTORS=1 writes them', () => {
+  expect(vectors).toStrictEqual(JSON.parse(JSON.stringify(generated)));
+  expect(text.length).toBeLessThan(60_000);
+});
+
+describe('the independent implementation', () => {
+  it('has a BLAKE2b that agrees with that of node:crypto, and with its key', () => {
+    for (const length of [0, 1, 127, 128, 129, 256, 300]) {
+      const input = Buffer.alloc(length, 0xa5);
+      expect(hex(blake2b(input, { length: 64 }))).toBe(createHash('blake2b512').update(input).digest('hex'));
+    }
+    // The first keyed vector of the BLAKE2 authors: key 00 … 3f, no input.
+    const key = Buffer.from(Array.from({ length: 64 }, (_, index) => index));
+    expect(hex(blake2b(NOTHING, { length: 64, key }))).toBe(
+      '10ebb67700b1868efb4417987acf4690ae9d972fb7a590c2f02871799aaa4786' +
+        'b5e996e8f0f4eb981fc214b005f42d2ff4233499391653df7aefcbc13fc51568',
+    );
+  });
+
+  it.each(['relay', 'alice', 'bob'] as const)('derives the keys of %s', name => {
+    const vector = vectors.keys[name];
+    const { box, signing } = keysOf(bytes(vector.seed));
+    expect({
+      seed: vector.seed,
+      x25519SecretKey: hex(box.secretKey),
+      x25519PublicKey: hex(box.publicKey),
+      ed25519Seed: hex(signing.secretKey),
+      ed25519PublicKey: hex(signing.publicKey),
+    }).toEqual(vector);
+  });
+
+  it.each(['relay', 'alice'] as const)('signs and checks the device information of %s', name => {
+    const { information, signedBytes, signature } = vectors.deviceInformation[name];
+    const label = Buffer.from('secure-websocket/1 device information', 'ascii');
+    expect(hex(Buffer.concat([label, Buffer.of(0), Buffer.from(information)]))).toBe(signedBytes);
+    const { signing, box } = keysOf(bytes(vectors.keys[name].seed));
+    expect(hex(sign(signing.secretKey, bytes(signedBytes)))).toBe(signature);
+    const signed = {
+      information: Buffer.from(information).toString('base64url'),
+      signature: bytes(signature).toString('base64url'),
+    };
+    expect(checkDevice(signed, box.publicKey, 0, 0)).toEqual(JSON.parse(information));
+  });
+});
+
+describe('registration', () => {
+  const { registration, keys } = vectors;
+  const { challenge, challengeResponse, registerSuccess } = registration;
+
+  it('both ends make and read the same Noise messages', () => {
+    const prologue = Buffer.from('secure-websocket/1 registration');
+    expect(hex(prologue)).toBe(registration.prologue);
+    const [server, client] = (['server', 'client'] as const).map(
+      side =>
+        new Noise({
+          pattern: 'IX',
+          initiator: side === 'server',
+          prologue,
+          s: keysOf(bytes(keys[side === 'server' ? 'relay' : 'alice'].seed)).box,
+          e: bytes(registration[`${side}EphemeralSecret`]),
+        }),
+    ) as [Noise, Noise];
+    expect(hex(server.write(Buffer.from(challenge.payload)))).toBe(challenge.noise);
+    expect(String(client.read(bytes(challenge.noise)))).toBe(challenge.payload);
+    expect(hex(client.write(Buffer.from(challengeResponse.payload)))).toBe(challengeResponse.noise);
+    expect(String(server.read(bytes(challengeResponse.noise)))).toBe(challengeResponse.payload);
+    expect([server.handshakeHash, client.handshakeHash].map(hex)).toEqual(
+      Array(2).fill(registration.handshakeHash),
+    );
+    const transport = client.split();
+    expect(hex(transport.receive)).toBe(registration.serverToClientKey);
+    expect(hex(transport.send)).toBe(registration.clientToServerKey);
+    expect(String(open(transport.receive, 0, NOTHING, bytes(registerSuccess.noise)))).toBe(
+      registerSuccess.payload,
+    );
+  });
+
+  it.each(['challenge', 'challengeResponse', 'registerSuccess'] as const)(
+    '%s carries its Noise message',
+    name => {
+      const { message, noise } = registration[name];
+      const type = name.replace(/[A-Z]/, letter => `_${letter}`).toUpperCase();
+      expect(JSON.parse(message)).toEqual({
+        type,
+        ...(type === 'CHALLENGE' && { version: 1 }),
+        noise: bytes(noise).toString('base64url'),
+      });
+    },
+  );
+
+  it('a client answers the challenge with the same message, and finishes', () => {
+    const { device, time, address } = JSON.parse(challengeResponse.payload) as {
+      device: { information: string; signature: string };
+      time: number;
+      address: string;
+    };
+    const client = new Registration({
+      keys: keysOf(bytes(keys.alice.seed)),
+      ephemeral: bytes(registration.clientEphemeralSecret),
+      location: address,
+      serverKey: keys.relay.x25519PublicKey,
+      now: time,
+      device,
+    });
+    expect(client.answer(challenge.message)).toBe(challengeResponse.message);
+    const { connectionId, maxFrame, handshakeHash } = client.finish(registerSuccess.message);
+    expect({ connectionId }).toEqual(JSON.parse(registerSuccess.payload));
+    expect(maxFrame).toBe(262_144);
+    expect(hex(handshakeHash)).toBe(registration.handshakeHash);
+  });
+
+  it('a client is told why it is refused', () => {
+    const client = new Registration({
+      keys: keysOf(bytes(keys.alice.seed)),
+      ephemeral: bytes(registration.clientEphemeralSecret),
+      location: 'wss://relay.example',
+      now: 0,
+    });
+    client.answer(challenge.message);
+    expect(() => client.finish(registration.registerFailure)).toThrow('"reason":"TIMEOUT"');
+  });
+});
+
+describe('a session', () => {
+  const { session, frames } = vectors.relayed;
+  const alice = keysOf(bytes(vectors.keys.alice.seed)).box;
+  const bob = keysOf(bytes(vectors.keys.bob.seed)).box;
+  const bodyOf = (type: string): Buffer =>
+    bytes(frames.find(frame => frame.type === `ENVELOPE, ${type}`)?.delivered).subarray(37);
+
+  it('both ends make the same handshake', () => {
+    expect(hex(sessionPrologue(alice.publicKey, bob.publicKey))).toBe(session.prologue);
+    const hint = new Reader(bytes(session.initiationPayload));
+    const initiation = initiate(
+      alice,
+      bytes(session.initiatorEphemeralSecret),
+      bob.publicKey,
+      session.initiatorIndex,
+      { time: hint.number(8), sessionId: hint.take(16) },
+    );
+    expect(hint.number(4)).toBe(0);
+    expect(hint.isAtEnd).toBe(true);
+    expect(hex(initiation.body)).toBe(hex(bodyOf('HANDSHAKE_INITIATION')));
+
+    const initiationBody = readSealedBody(initiation.body);
+    if (initiationBody.type !== 'HANDSHAKE_INITIATION') throw new Error(initiationBody.type);
+    const { body } = answer(
+      bob,
+      bytes(session.responderEphemeralSecret),
+      alice.publicKey,
+      initiationBody.noise,
+      { local: session.responderIndex, remote: initiationBody.senderIndex },
+    );
+    expect(hex(body)).toBe(hex(bodyOf('HANDSHAKE_RESPONSE')));
+
+    const response = readSealedBody(body);
+    if (response.type !== 'HANDSHAKE_RESPONSE') throw new Error(response.type);
+    expect(response.receiverIndex).toBe(session.initiatorIndex);
+    const generation = complete(initiation, response.noise, response.senderIndex);
+    expect(hex(initiation.noise.handshakeHash)).toBe(session.handshakeHash);
+    const { send, receive } = initiation.noise.split();
+    expect([send, receive].map(hex)).toEqual([
+      session.initiatorToResponderKey,
+      session.responderToInitiatorKey,
+    ]);
+    expect(hex(generation.seal(NOTHING))).toBe(hex(bodyOf('TRANSPORT')));
+  });
+
+  it('frames are stamped with their source, and otherwise pass unchanged', () => {
+    const addresses = {
+      alice: peerAddress(alice.publicKey, 0x0a11),
+      bob: peerAddress(bob.publicKey, 0xb0b0_0001),
+    };
+    const envelopes = frames.filter(({ delivered }) => delivered !== undefined);
+    expect(envelopes.map(({ from, type }) => `${from}: ${type}`)).toEqual([
+      'alice: ENVELOPE, HANDSHAKE_INITIATION',
+      'bob: ENVELOPE, HANDSHAKE_RESPONSE',
+      'alice: ENVELOPE, TRANSPORT',
+    ]);
+    for (const [index, { from, to, sent, delivered }] of envelopes.entries()) {
+      const frame = readServerFrame(bytes(delivered));
+      if (frame.type !== 'ENVELOPE') throw new Error(frame.type);
+      expect(hex(frame.address)).toBe(hex(addresses[from as 'alice' | 'bob']));
+      // The first is dialled, to whoever listens.
+      const destination = index === 0 ? peerAddress(bob.publicKey, 0) : addresses[to as 'alice' | 'bob'];
+      expect(hex(envelope(destination, frame.body))).toBe(sent);
+    }
+  });
+
+  it('LISTEN and NOTICE', () => {
+    expect(hex(listenFrame(true))).toBe(frames.find(({ type }) => type === 'LISTEN')?.sent);
+    const notices = frames.filter(({ from }) => from === 'relay');
+    expect(notices.map(({ type }) => type)).toEqual(['NOTICE, NOT_HERE', 'NOTICE, PEER_GONE']);
+    const [notHere, gone] = notices.map(({ sent }) => readServerFrame(bytes(sent)));
+    // What was written just before it.
+    const undelivered = frames[frames.findIndex(({ from }) => from === 'relay') - 1]!;
+    expect([undelivered.from, undelivered.delivered]).toEqual(['alice', undefined]);
+    const dialled = undelivered.sent.slice(2, 2 + 72);
+    expect(notHere).toEqual({ type: 'NOTICE', reason: 1, address: bytes(dialled) });
+    expect(gone).toEqual({ type: 'NOTICE', reason: 5, address: peerAddress(bob.publicKey, 0xb0b0_0001) });
+  });
+});
+
+/** Opens what was sealed, seals it again, and reads it. */
+function checkTransport(
+  messages: readonly RecordedTransport[],
+  directions: Readonly<Record<string, { key: string; index: number; first: number }>>,
+): void {
+  const counters = new Map<string, number>();
+  for (const { from, counter, plaintext, sealedBody, record } of messages) {
+    const { key, index, first } = directions[from]!;
+    expect(counter).toBe(counters.get(from) ?? first);
+    counters.set(from, counter + 1);
+    if (plaintext === undefined) {
+      expect(record?.items.some(({ length }) => length !== undefined)).toBe(true);
+      continue;
+    }
+    const body = readSealedBody(bytes(sealedBody));
+    if (body.type !== 'TRANSPORT') throw new Error(body.type);
+    expect([body.receiverIndex, body.counter]).toEqual([index, counter]);
+    expect(hex(open(bytes(key), counter, NOTHING, body.ciphertext))).toBe(plaintext);
+    const ciphertext = seal(bytes(key), counter, NOTHING, bytes(plaintext));
+    expect(hex(writeSealedBody({ ...body, ciphertext }))).toBe(sealedBody);
+    if (plaintext === '') continue;
+
+    const { items, ...header } = readRecord(bytes(plaintext));
+    const { items: expected, ...expectedHeader } = record!;
+    expect(header).toEqual(expectedHeader);
+    expect(items.map(({ opcode, fin, payload }) => [opcode, fin, payload.length])).toEqual(
+      expected.map(({ item: name, fin, text: its, payload, length }) => [
+        OPCODE[name as keyof typeof OPCODE],
+        fin,
+        length ?? (its === undefined ? bytes(payload) : Buffer.from(its)).length,
+      ]),
+    );
+    items.forEach(({ payload }, at) => {
+      const { text: its, payload: shown } = expected[at]!;
+      if (its !== undefined) expect(String(payload)).toBe(its);
+      if (shown !== undefined) expect(hex(payload)).toBe(shown);
+    });
+    expect(hex(writeRecord({ ...header, items }))).toBe(plaintext);
+  }
+}
+
+describe('transport messages', () => {
+  const { relayed, direct, registration } = vectors;
+
+  it('of the session', () => {
+    const { session, transport } = relayed;
+    checkTransport(transport, {
+      alice: { key: session.initiatorToResponderKey, index: session.responderIndex, first: 0 },
+      bob: { key: session.responderToInitiatorKey, index: session.initiatorIndex, first: 0 },
+    });
+    const seen = new Set(
+      transport.flatMap(({ record }) => record?.items.map(({ item: name }) => name) ?? []),
+    );
+    expect([...seen].sort()).toEqual(Object.keys(OPCODE).sort());
+  });
+
+  it('of direct use, under the keys of the registration', () => {
+    checkTransport(direct.transport, {
+      alice: { key: registration.clientToServerKey, index: 0, first: 0 },
+      relay: { key: registration.serverToClientKey, index: 0, first: 1 },
+    });
+  });
+
+  it('take their sequence numbers one after the other in each channel and direction', () => {
+    const next = new Map<string, number>();
+    for (const { from, record } of relayed.transport) {
+      if (!record) continue;
+      const direction = `${from} ${record.channelId}`;
+      expect(record.sequenceNumber, direction).toBe(next.get(direction) ?? 0);
+      next.set(direction, record.sequenceNumber + (record.sequenced ? 1 : 0));
+      const other = `${from === 'alice' ? 'bob' : 'alice'} ${record.channelId}`;
+      expect(record.acknowledgement, direction).toBe(next.get(other) ?? 0);
+      expect(record.opener).toBe(from === 'alice');
+    }
+  });
+
+  it('carry fragments that make the message', () => {
+    const fragments = relayed.transport
+      .filter(({ description }) => description.includes('in three fragments'))
+      .map(({ plaintext }) => readRecord(bytes(plaintext)).items[0]!.payload);
+    expect(fragments.length).toBe(3);
+    const message = Buffer.from(Array.from({ length: 2_300 }, (_, index) => index % 251));
+    expect(Buffer.concat(fragments).equals(message)).toBe(true);
+  });
+
+  it('grant what was received and a window', () => {
+    const credit = relayed.transport
+      .flatMap(({ record }) => record?.items ?? [])
+      .find(its => its.item === 'CREDIT');
+    // "grüße", then a message in three fragments.
+    const received = 7 + 64 + 524_288 + 3 * 64;
+    expect(new Reader(bytes(credit?.payload)).number(8)).toBe(received + 2_097_152);
+  });
+});
+
+describe('examples', () => {
+  it.each(vectors.addresses)('address: $description', ({ address, refused }) => {
+    const code = {
+      length: 'INVALID_ADDRESS_LENGTH',
+      character: 'INVALID_ADDRESS_CHARACTER',
+      'not canonical': 'NON_CANONICAL_ADDRESS',
+      'low order': 'LOW_ORDER_ADDRESS',
+    };
+    const why = whyNoAddress(address);
+    expect(why && code[why]).toBe(refused);
+  });
+
+  it.each(vectors.locations)('location: $url', vector => {
+    if ('refused' in vector) {
+      expect(() => parseLocation(vector.url)).toThrow('no address');
+      return;
+    }
+    const { server, dialled, address, target } = parseLocation(vector.url);
+    expect({
+      url: vector.url,
+      serverLocation: server,
+      dialled,
+      ...(address !== undefined && { address }),
+      target,
+    }).toEqual(vector);
+  });
+
+  it.each(vectors.lengths)(
+    'length: $value $description as $bytes',
+    ({ description, value, bytes: encoded }) => {
+      const reader = new Reader(bytes(encoded));
+      expect(reader.varint()).toBe(value);
+      expect(reader.isAtEnd).toBe(true);
+      if (description === 'as written') expect(hex(varint(value))).toBe(encoded);
+      const record = writeRecord({
+        channelId: 1,
+        sequenced: true,
+        opener: true,
+        sequenceNumber: 0,
+        acknowledgement: 0,
+        items: [item(OPCODE.BINARY, Buffer.alloc(value))],
+      });
+      expect(readRecord(record).items[0]!.payload.length).toBe(value);
+    },
+  );
+});
