@@ -1,13 +1,9 @@
-import { fromUtf8, readUint64, utf8, writeUint64 } from './bytes.js';
+import { readUint64, writeUint64 } from './bytes.js';
+import { ABNORMAL, type CloseStatus, decodeClose, encodeClose, resetError } from './close-status.js';
 import { ITEM_OVERHEAD, MIN_FRAGMENT, RECEIVE_WINDOW } from './constants.js';
-import { type ErrorCode, SecureWebSocketError } from './errors.js';
+import { SecureWebSocketError } from './errors.js';
 import { compact, MessageAssembler } from './message-assembler.js';
-import {
-  decodeOpenAccept,
-  decodeOpenRefuse,
-  encodeOpen,
-  type OpenParameters,
-} from './open-parameters.js';
+import { decodeOpenAccept, decodeOpenRefuse, encodeOpen, type OpenParameters } from './open-parameters.js';
 import {
   decodeItems,
   type Item,
@@ -24,7 +20,12 @@ import type { Session } from './session.js';
 export type ChannelEvent =
   | { readonly type: 'incoming'; readonly channel: Channel; readonly open: OpenParameters }
   | { readonly type: 'opened'; readonly channel: Channel }
-  | { readonly type: 'message'; readonly channel: Channel; readonly data: Uint8Array; readonly isText: boolean }
+  | {
+      readonly type: 'message';
+      readonly channel: Channel;
+      readonly data: Uint8Array;
+      readonly isText: boolean;
+    }
   | { readonly type: 'ping' | 'pong'; readonly channel: Channel; readonly data: Uint8Array }
   | { readonly type: 'closing'; readonly channel: Channel }
   | { readonly type: 'sent'; readonly channel: Channel; readonly bytes: number }
@@ -54,11 +55,6 @@ interface Outgoing {
   offset: number;
 }
 
-interface CloseStatus {
-  readonly code: number;
-  readonly reason: string;
-}
-
 export interface ChannelOptions {
   /** Chosen by the end that opens the channel; the two ends number theirs apart. */
   readonly id: number;
@@ -70,10 +66,6 @@ export interface ChannelOptions {
   readonly emit: (event: ChannelEvent) => void;
 }
 
-/** Status code of a CLOSE without one (RFC 6455 section 7.1.5). */
-const NO_STATUS = 1005;
-const ABNORMAL = 1006;
-const MESSAGE_TOO_BIG = 1009;
 const EMPTY = new Uint8Array(0);
 
 /**
@@ -175,7 +167,10 @@ export class Channel {
 
   accept(protocol: string): void {
     if (this.#state !== 'incoming') return;
-    this.#openItem = { opcode: Opcode.OPEN_ACCEPT, payload: encodeOpen({ protocol, window: RECEIVE_WINDOW }) };
+    this.#openItem = {
+      opcode: Opcode.OPEN_ACCEPT,
+      payload: encodeOpen({ protocol, window: RECEIVE_WINDOW }),
+    };
     this.#protocol = protocol;
     this.#state = 'open';
   }
@@ -281,7 +276,10 @@ export class Channel {
   receive(header: RecordHeader, record: Uint8Array): void {
     if (this.#state === 'closed') return;
     if (header.acknowledgement > this.#sequence) {
-      throw new SecureWebSocketError('PROTOCOL_VIOLATION', 'The peer acknowledged a record that was never sent.');
+      throw new SecureWebSocketError(
+        'PROTOCOL_VIOLATION',
+        'The peer acknowledged a record that was never sent.',
+      );
     }
     if (header.sequence > this.#expected) {
       throw new SecureWebSocketError('RECORD_GAP', 'A record from the peer was lost on the way.');
@@ -291,7 +289,10 @@ export class Channel {
       if (header.sequence < this.#expected) return;
       this.#expected++;
     } else if (items.some(item => item.opcode !== Opcode.CREDIT && item.opcode !== Opcode.RESET)) {
-      throw new SecureWebSocketError('PROTOCOL_VIOLATION', 'The peer sent data in a record without a sequence number.');
+      throw new SecureWebSocketError(
+        'PROTOCOL_VIOLATION',
+        'The peer sent data in a record without a sequence number.',
+      );
     }
     for (const item of items) {
       // An item may end the channel; the compiler cannot see that.
@@ -319,7 +320,8 @@ export class Channel {
         if (this.#closeReceived) return this.#end({ ...this.#closeReceived, wasClean: true });
         return this.fail(resetError(item.payload));
       default:
-        if (this.#state === 'opening' || this.#state === 'incoming') violation('sent data before the channel was accepted');
+        if (this.#state === 'opening' || this.#state === 'incoming')
+          violation('sent data before the channel was accepted');
     }
     switch (item.opcode) {
       case Opcode.CLOSE:
@@ -351,7 +353,9 @@ export class Channel {
     const { status, reason } = decodeOpenRefuse(payload);
     // Nothing that would steer a terminal.
     const why = reason === '' ? '' : `: ${reason.slice(0, 200).replace(/\p{C}/gu, ' ')}`;
-    this.fail(new SecureWebSocketError('CHANNEL_REFUSED', `The peer refused the channel (${String(status)})${why}.`));
+    this.fail(
+      new SecureWebSocketError('CHANNEL_REFUSED', `The peer refused the channel (${String(status)})${why}.`),
+    );
   }
 
   #credit(payload: Uint8Array): void {
@@ -367,7 +371,8 @@ export class Channel {
   #data(item: Item): void {
     const cost = item.payload.length + ITEM_OVERHEAD;
     this.#owed += cost;
-    if (this.#consumed + this.#owed > this.#limitTold) violation('sent more than it had credit for', 'FLOW_CONTROL');
+    if (this.#consumed + this.#owed > this.#limitTold)
+      violation('sent more than it had credit for', 'FLOW_CONTROL');
     const message = this.#assembler.add(item);
     if (!this.#paused) {
       this.#consumed += this.#owed;
@@ -473,55 +478,6 @@ export class Channel {
 const CONTROL_ROOM = 512;
 
 const FINISHED: Outgoing = { opcode: Opcode.BINARY, data: EMPTY, offset: 0 };
-
-/** The payload of CLOSE: nothing, or a status code and a reason (RFC 6455 section 5.5.1). */
-function encodeClose(code: number | undefined, reason = ''): Uint8Array {
-  if (code === undefined) return EMPTY;
-  const text = utf8(reason);
-  const payload = new Uint8Array(2 + text.length);
-  payload[0] = code >> 8;
-  payload[1] = code & 0xff;
-  payload.set(text, 2);
-  return payload;
-}
-
-function decodeClose(payload: Uint8Array): CloseStatus {
-  if (payload.length === 0) return { code: NO_STATUS, reason: '' };
-  const reason = fromUtf8(payload.subarray(2));
-  const code = ((payload[0] ?? 0) << 8) | (payload[1] ?? 0);
-  if (payload.length === 1 || payload.length > 125 || reason === undefined || !isCloseCode(code)) {
-    violation('sent a CLOSE that is not valid');
-  }
-  return { code, reason };
-}
-
-/** Status codes that may be on the wire (RFC 6455 section 7.4). */
-function isCloseCode(code: number): boolean {
-  return (
-    (code >= 1000 && code <= 1014 && code !== 1004 && code !== NO_STATUS && code !== ABNORMAL) ||
-    (code >= 3000 && code <= 4999)
-  );
-}
-
-/** The item that tells a peer that a channel is over, and why. */
-export function resetPayload(code: ErrorCode): Uint8Array {
-  return utf8(code);
-}
-
-function resetError(payload: Uint8Array): SecureWebSocketError {
-  const code = fromUtf8(payload.subarray(0, 64)) ?? '';
-  const why = /^[A-Z0-9_]+$/.test(code) ? ` (${code})` : '';
-  return new SecureWebSocketError('CHANNEL_RESET', `The peer ended the channel without a closing handshake${why}.`);
-}
-
-/** The status code with which the peer is told of a failure, or undefined when a RESET says it better. */
-export function closeCodeFor(error: SecureWebSocketError): number | undefined {
-  if (error.code === 'MESSAGE_TOO_LARGE') return MESSAGE_TOO_BIG;
-  if (error.code === 'INVALID_UTF8') return 1007;
-  return undefined;
-}
-
-export { encodeClose };
 
 function violation(what: string, code: 'PROTOCOL_VIOLATION' | 'FLOW_CONTROL' = 'PROTOCOL_VIOLATION'): never {
   throw new SecureWebSocketError(code, `The peer ${what}.`);

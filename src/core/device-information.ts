@@ -52,10 +52,16 @@ export function signDeviceInformation(
   };
   for (const name of ['userId', 'deviceId'] as const) {
     if (typeof information[name] !== 'string' || information[name].length > MAX_TEXT) {
-      throw new SecureWebSocketError('INVALID_ARGUMENT', `${name} must be a string of at most ${String(MAX_TEXT)} characters.`);
+      throw new SecureWebSocketError(
+        'INVALID_ARGUMENT',
+        `${name} must be a string of at most ${String(MAX_TEXT)} characters.`,
+      );
     }
   }
-  if (information.addresses.length > MAX_ADDRESSES || information.addresses.some(address => address.length > MAX_TEXT)) {
+  if (
+    information.addresses.length > MAX_ADDRESSES ||
+    information.addresses.some(address => address.length > MAX_TEXT)
+  ) {
     throw new SecureWebSocketError(
       'INVALID_ARGUMENT',
       `addresses must be at most ${String(MAX_ADDRESSES)}, of at most ${String(MAX_TEXT)} characters each.`,
@@ -79,7 +85,10 @@ export function verifyDeviceInformation(
   now: number,
   stated: number,
 ): DeviceInformation {
-  const { information, signature } = (typeof signed === 'object' && signed !== null ? signed : {}) as Record<string, unknown>;
+  const { information, signature } = (typeof signed === 'object' && signed !== null ? signed : {}) as Record<
+    string,
+    unknown
+  >;
   const bytes = typeof information === 'string' ? fromBase64Url(information) : undefined;
   const signatureBytes = typeof signature === 'string' ? fromBase64Url(signature) : undefined;
   if (!bytes || signatureBytes?.length !== 64) throw invalid('is malformed');
@@ -104,7 +113,10 @@ function parse(bytes: Uint8Array): DeviceInformation {
   } catch {
     throw invalid('is malformed');
   }
-  const { userId, deviceId, signingKey, boxKey, addresses, issued, expires } = (value ?? {}) as Record<string, unknown>;
+  const { userId, deviceId, signingKey, boxKey, addresses, issued, expires } = (value ?? {}) as Record<
+    string,
+    unknown
+  >;
   if (!isText(userId) || !isText(deviceId)) throw invalid('has no valid userId and deviceId');
   if (!isKey(signingKey) || !isKey(boxKey)) throw invalid('has no valid keys');
   if (!Array.isArray(addresses) || addresses.length > MAX_ADDRESSES || !addresses.every(isText)) {
@@ -128,7 +140,10 @@ function isTime(value: unknown): value is number {
 }
 
 function invalid(what: string): SecureWebSocketError {
-  return new SecureWebSocketError('DEVICE_INFORMATION_INVALID', `The device information of the other end ${what}.`);
+  return new SecureWebSocketError(
+    'DEVICE_INFORMATION_INVALID',
+    `The device information of the other end ${what}.`,
+  );
 }
 
 function utf8Once(text: string): () => Uint8Array {

@@ -1,4 +1,5 @@
-import { Channel, type ChannelEvent, closeCodeFor, encodeClose, resetPayload } from './channel.js';
+import { Channel, type ChannelEvent } from './channel.js';
+import { closeCodeFor, encodeClose, resetPayload } from './close-status.js';
 import {
   ACCEPT_TIMEOUT,
   CLOSE_TIMEOUT,
@@ -7,7 +8,7 @@ import {
   MAX_CHANNELS_PER_PEER,
 } from './constants.js';
 import type { Crypto, KeyPair } from './crypto.js';
-import { type ErrorCode, SecureWebSocketError } from './errors.js';
+import { asSecureWebSocketError, type ErrorCode, SecureWebSocketError } from './errors.js';
 import { decodeFrame, ENVELOPE_HEADER_LENGTH, encodeEnvelope, encodeListen, peerAddress } from './frame.js';
 import { decodeOpen, encodeOpen, type OpenParameters } from './open-parameters.js';
 import {
@@ -16,7 +17,7 @@ import {
   Opcode,
   RECORD_HEADER_LENGTH,
   type RecordHeader,
-  RecordWriter,
+  encodeSingleItem,
 } from './record.js';
 import type { Session } from './session.js';
 import { type Attempt, Sessions } from './sessions.js';
@@ -170,7 +171,11 @@ export class Endpoint {
   /** Starts the closing handshake. A channel that is not open yet is failed instead. */
   close(channel: Channel, now: number, code?: number, reason?: string): void {
     if (channel.state === 'opening' || channel.state === 'incoming') {
-      this.terminate(channel, new SecureWebSocketError('ABORTED', 'The socket was closed before it was open.'), now);
+      this.terminate(
+        channel,
+        new SecureWebSocketError('ABORTED', 'The socket was closed before it was open.'),
+        now,
+      );
       return;
     }
     if (channel.state === 'open') this.#deadline(channel, now + CLOSE_TIMEOUT);
@@ -235,8 +240,7 @@ export class Endpoint {
       if (!record) continue;
       channel.handshakeHash ??= keys.handshakeHash;
       budget -= this.#seal(session, keys, record);
-      if (channel.state === 'closed') this.#remove(channel);
-      else if (channel.hasRecord) this.#ready.add(channel);
+      this.wake(channel);
     }
   }
 
@@ -278,7 +282,7 @@ export class Endpoint {
   #attach(channel: Channel, session: Session): void {
     channel.session = session;
     let channels = this.#channels.get(session);
-    if (!channels) this.#channels.set(session, (channels = new Map()));
+    if (!channels) this.#channels.set(session, (channels = new Map<string, Channel>()));
     channels.set(nameOf(channel.id, channel.opener), channel);
     this.#waiting.delete(channel);
     this.wake(channel);
@@ -364,7 +368,8 @@ export class Endpoint {
       return;
     }
     if (channel.state === 'closed') this.#remove(channel);
-    else if (channel.state === 'closing' && !this.#deadlines.has(channel)) this.#deadline(channel, now + CLOSE_TIMEOUT);
+    else if (channel.state === 'closing' && !this.#deadlines.has(channel))
+      this.#deadline(channel, now + CLOSE_TIMEOUT);
     else if (channel.state === 'open' && channel.opener) this.#deadlines.delete(channel);
     this.wake(channel);
   }
@@ -388,24 +393,40 @@ export class Endpoint {
     const opens = header.opener && header.sequenced && header.sequence === 0 && header.acknowledgement === 0;
     if (first?.opcode !== Opcode.OPEN || !opens) {
       // The other end must learn that it talks to nobody; but a RESET, or the end of a closing handshake, needs no answer.
-      const isEnd = items.every(item => item.opcode === Opcode.RESET || item.opcode === Opcode.CLOSE || item.opcode === Opcode.CREDIT);
+      const isEnd = items.every(
+        item => item.opcode === Opcode.RESET || item.opcode === Opcode.CLOSE || item.opcode === Opcode.CREDIT,
+      );
       if (!isEnd) this.#answer(session, header, Opcode.RESET, resetPayload('CHANNEL_RESET'));
       return;
     }
     let open;
     try {
-      if (items.length > 1) throw new SecureWebSocketError('PROTOCOL_VIOLATION', 'The peer sent data before its channel was accepted.');
+      if (items.length > 1)
+        throw new SecureWebSocketError(
+          'PROTOCOL_VIOLATION',
+          'The peer sent data before its channel was accepted.',
+        );
       open = decodeOpen(first.payload);
     } catch (error) {
       this.#answer(session, header, Opcode.RESET, resetPayload(asError(error).code));
       return;
     }
     if (!this.#listening) {
-      this.#answer(session, header, Opcode.OPEN_REFUSE, encodeOpen({ status: 404, reason: 'nobody listens' }));
+      this.#answer(
+        session,
+        header,
+        Opcode.OPEN_REFUSE,
+        encodeOpen({ status: 404, reason: 'nobody listens' }),
+      );
       return;
     }
     if ((this.#channels.get(session)?.size ?? 0) >= MAX_CHANNELS_PER_PEER) {
-      this.#answer(session, header, Opcode.OPEN_REFUSE, encodeOpen({ status: 503, reason: 'too many channels' }));
+      this.#answer(
+        session,
+        header,
+        Opcode.OPEN_REFUSE,
+        encodeOpen({ status: 503, reason: 'too many channels' }),
+      );
       return;
     }
     const channel = this.#newChannel(header.channelId, false);
@@ -454,16 +475,10 @@ export class Endpoint {
     const keys = session.sealingKeys(now);
     // Without keys the peer has no channel either, or will learn it when it next speaks.
     if (!keys) return;
-    const writer = new RecordWriter(RECORD_HEADER_LENGTH + 16 + payload.length);
-    writer.item(opcode, true, payload);
-    const record = writer.finish({
-      channelId,
-      opener,
-      sequenced: opcode !== Opcode.RESET,
-      sequence: position.sequence,
-      acknowledgement: position.expected,
-    });
-    this.#seal(session, keys, record);
+    const { sequence, expected } = position;
+    const sequenced = opcode !== Opcode.RESET;
+    const header = { channelId, opener, sequenced, sequence, acknowledgement: expected };
+    this.#seal(session, keys, encodeSingleItem(header, opcode, payload));
   }
 
   #seal(session: Session, keys: TransportKeys, record: Uint8Array): number {
@@ -479,13 +494,16 @@ const EMPTY = new Uint8Array(0);
 const MAX_ANSWERS = 1_024;
 
 /** With these the peer gets nothing that is sent to it. */
-const UNREACHABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['PEER_NOT_HERE', 'PEER_REFUSED', 'PEER_GONE']);
+const UNREACHABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'PEER_NOT_HERE',
+  'PEER_REFUSED',
+  'PEER_GONE',
+]);
 
 function nameOf(id: number, openedByUs: boolean): string {
   return openedByUs ? `+${String(id)}` : `-${String(id)}`;
 }
 
 function asError(error: unknown): SecureWebSocketError {
-  if (error instanceof SecureWebSocketError) return error;
-  return new SecureWebSocketError('PROTOCOL_VIOLATION', 'A record from the peer could not be handled.', { cause: error });
+  return asSecureWebSocketError(error, 'PROTOCOL_VIOLATION', 'A record from the peer could not be handled.');
 }

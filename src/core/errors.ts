@@ -70,3 +70,14 @@ export class SecureWebSocketError extends Error {
     this.code = code;
   }
 }
+
+/** `error` itself when it is one of ours; else a new one with `code` and `message`, and `error` as its cause. */
+export function asSecureWebSocketError(
+  error: unknown,
+  code: ErrorCode,
+  message: string,
+): SecureWebSocketError {
+  return error instanceof SecureWebSocketError
+    ? error
+    : new SecureWebSocketError(code, message, { cause: error });
+}

@@ -1,4 +1,4 @@
-import { readUint32, writeUint32 } from './bytes.js';
+import { compareBytes, readUint32, writeUint32 } from './bytes.js';
 import { SecureWebSocketError } from './errors.js';
 
 /**
@@ -34,6 +34,13 @@ export function peerAddress(publicKey: Uint8Array, connectionId: number): Uint8A
 
 export function connectionIdOf(address: Uint8Array): number {
   return readUint32(address, PUBLIC_KEY_LENGTH);
+}
+
+/** Whether the connection at `source` may answer what was dialled to `dialled`: the same key, and the same connection unless any would do. */
+export function isReachedBy(dialled: Uint8Array, source: Uint8Array): boolean {
+  const dialledId = connectionIdOf(dialled);
+  if (dialledId !== 0 && dialledId !== connectionIdOf(source)) return false;
+  return compareBytes(dialled.subarray(0, PUBLIC_KEY_LENGTH), source.subarray(0, PUBLIC_KEY_LENGTH)) === 0;
 }
 
 /** One ENVELOPE frame: the peer address, then the sealed body in one or more parts. */
@@ -81,7 +88,8 @@ export function decodeFrame(bytes: Uint8Array): Frame {
     case FrameType.NOTICE: {
       const reason = bytes[1];
       if (bytes.length !== NOTICE_LENGTH) throw malformed(`a NOTICE frame of ${String(bytes.length)} bytes`);
-      if (!isNoticeReason(reason)) throw malformed(`a NOTICE frame with the unknown reason ${String(reason)}`);
+      if (!isNoticeReason(reason))
+        throw malformed(`a NOTICE frame with the unknown reason ${String(reason)}`);
       return { type: 'notice', reason, address: bytes.subarray(2) };
     }
     case FrameType.LISTEN:
@@ -90,7 +98,9 @@ export function decodeFrame(bytes: Uint8Array): Frame {
       }
       return { type: 'listen', listening: bytes[1] === 1 };
     default:
-      throw malformed(bytes.length === 0 ? 'an empty frame' : `a frame of the unknown type ${String(bytes[0])}`);
+      throw malformed(
+        bytes.length === 0 ? 'an empty frame' : `a frame of the unknown type ${String(bytes[0])}`,
+      );
   }
 }
 

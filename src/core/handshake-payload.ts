@@ -32,7 +32,10 @@ export function encodeInitiationPayload(time: number, sessionId: Uint8Array): Ui
  */
 export function decodeInitiationPayload(payload: Uint8Array): InitiationPayload {
   if (payload.length < INITIATION_PAYLOAD_LENGTH) {
-    throw new SecureWebSocketError('NOISE_MESSAGE_MALFORMED', 'The payload of a handshake initiation is too short.');
+    throw new SecureWebSocketError(
+      'NOISE_MESSAGE_MALFORMED',
+      'The payload of a handshake initiation is too short.',
+    );
   }
   return {
     time: readUint64(payload, 0),

@@ -48,7 +48,10 @@ export function normalizeLocation(text: string): string {
   }
   const protocol = url?.protocol.replace(/^http/, 'ws');
   if (!url || (protocol !== 'ws:' && protocol !== 'wss:')) {
-    throw new SecureWebSocketError('INVALID_ARGUMENT', `"${text}" is no address of a server: give it as wss://host[:port].`);
+    throw new SecureWebSocketError(
+      'INVALID_ARGUMENT',
+      `"${text}" is no address of a server: give it as wss://host[:port].`,
+    );
   }
   // A URL parsed as http drops http's default port, which is also that of ws.
   return `${protocol}//${url.host}`;

@@ -33,7 +33,10 @@ export class MessageAssembler {
     this.#length += item.payload.length;
     if (this.#length > this.#maxPayload) {
       const most = String(this.#maxPayload);
-      throw new SecureWebSocketError('MESSAGE_TOO_LARGE', `A message of the peer is larger than ${most} bytes (maxPayload).`);
+      throw new SecureWebSocketError(
+        'MESSAGE_TOO_LARGE',
+        `A message of the peer is larger than ${most} bytes (maxPayload).`,
+      );
     }
     const isText = this.#isText ?? item.opcode === Opcode.TEXT;
     if (item.fin && !continues) {

@@ -103,13 +103,21 @@ export class RecordWriter {
   }
 }
 
+/** A record of one item. */
+export function encodeSingleItem(header: RecordHeader, opcode: Opcode, payload: Uint8Array): Uint8Array {
+  const writer = new RecordWriter(RECORD_HEADER_LENGTH + itemLength(payload.length));
+  writer.item(opcode, true, payload);
+  return writer.finish(header);
+}
+
 /**
  * Reads the header of a record.
  * @throws SecureWebSocketError `RECORD_MALFORMED`
  */
 export function decodeRecordHeader(record: Uint8Array): RecordHeader {
   const flags = record[4];
-  if (record.length < RECORD_HEADER_LENGTH || flags === undefined) throw malformed('is shorter than its header');
+  if (record.length < RECORD_HEADER_LENGTH || flags === undefined)
+    throw malformed('is shorter than its header');
   if ((flags & ~(RecordFlag.SEQUENCED | RecordFlag.OPENER)) !== 0) throw malformed('has unknown flags');
   const view = viewOf(record);
   return {
@@ -132,7 +140,8 @@ export function decodeItems(record: Uint8Array): Item[] {
   while (offset < record.length) {
     const first = record[offset++] ?? 0;
     const opcode = first & ~FIN;
-    if (items.length === MAX_RECORD_ITEMS) throw malformed(`holds more than ${String(MAX_RECORD_ITEMS)} items`);
+    if (items.length === MAX_RECORD_ITEMS)
+      throw malformed(`holds more than ${String(MAX_RECORD_ITEMS)} items`);
     if (!isOpcode(opcode)) throw malformed('holds an item with an unknown opcode');
     if (offset >= record.length) throw malformed('ends inside an item');
     const fieldLength = 1 << ((record[offset] ?? 0) >> 6);

@@ -1,6 +1,10 @@
 import { toHex, fromBase64Url, fromUtf8, toBase64Url, utf8 } from './bytes.js';
 import { MAX_MAX_FRAME, MAX_REGISTRATION_MESSAGE, MIN_MAX_FRAME, PROTOCOL_VERSION } from './constants.js';
-import { type DeviceInformation, signDeviceInformation, verifyDeviceInformation } from './device-information.js';
+import {
+  type DeviceInformation,
+  signDeviceInformation,
+  verifyDeviceInformation,
+} from './device-information.js';
 import { SecureWebSocketError } from './errors.js';
 import type { Identity } from './identity.js';
 import type { CipherState } from './noise/cipher-state.js';
@@ -74,9 +78,16 @@ export class RegistrationServer {
       maxFrame: this.#maxFrame,
     };
     const noise = this.#state.writeMessage(utf8(JSON.stringify(payload)));
-    const message = JSON.stringify({ type: 'CHALLENGE', version: PROTOCOL_VERSION, noise: toBase64Url(noise) });
+    const message = JSON.stringify({
+      type: 'CHALLENGE',
+      version: PROTOCOL_VERSION,
+      noise: toBase64Url(noise),
+    });
     if (message.length > MAX_REGISTRATION_MESSAGE) {
-      throw new SecureWebSocketError('INVALID_ARGUMENT', 'The addresses, userId and deviceId of this server are too long together.');
+      throw new SecureWebSocketError(
+        'INVALID_ARGUMENT',
+        'The addresses, userId and deviceId of this server are too long together.',
+      );
     }
     return message;
   }
@@ -91,7 +102,13 @@ export class RegistrationServer {
     const payload = parsePayload(this.#state.readMessage(noise));
     const publicKey = this.#state.rs;
     if (!publicKey) throw malformed('CHALLENGE_RESPONSE');
-    const device = verifyDeviceInformation(this.#side.identity.crypto, payload['device'], toHex(publicKey), now, timeOf(payload));
+    const device = verifyDeviceInformation(
+      this.#side.identity.crypto,
+      payload['device'],
+      toHex(publicKey),
+      now,
+      timeOf(payload),
+    );
     const dialled = payload['address'];
     if (typeof dialled !== 'string' || !this.#addresses.includes(dialled)) {
       throw new SecureWebSocketError(
@@ -101,9 +118,13 @@ export class RegistrationServer {
     }
     const handshakeHash = this.#state.handshakeHash;
     const { send, receive } = this.#state.split();
-    if (!send || !receive) throw malformed('CHALLENGE_RESPONSE');
     this.#send = send;
-    this.#client = { publicKey, device, handshakeHash, keys: linkKeys(send, receive, false, handshakeHash, monotonicNow) };
+    this.#client = {
+      publicKey,
+      device,
+      handshakeHash,
+      keys: linkKeys(send, receive, false, handshakeHash, monotonicNow),
+    };
     return this.#client;
   }
 
@@ -181,7 +202,8 @@ export class RegistrationClient {
 
   /** CHALLENGE_RESPONSE: to be sent only after the server's key has been checked. */
   response(now: number): string {
-    if (!this.#challenge) throw new SecureWebSocketError('NOISE_STATE', 'There is no challenge to respond to.');
+    if (!this.#challenge)
+      throw new SecureWebSocketError('NOISE_STATE', 'There is no challenge to respond to.');
     const payload = {
       device: signDeviceInformation(this.#side.identity, { ...this.#side, addresses: [] }, now),
       time: now,
@@ -190,7 +212,6 @@ export class RegistrationClient {
     const noise = this.#state.writeMessage(utf8(JSON.stringify(payload)));
     const handshakeHash = this.#state.handshakeHash;
     const { send, receive } = this.#state.split();
-    if (!send || !receive) throw malformed('CHALLENGE');
     this.#registered = { handshakeHash, send, receive };
     return JSON.stringify({ type: 'CHALLENGE_RESPONSE', noise: toBase64Url(noise) });
   }
@@ -205,7 +226,11 @@ export class RegistrationClient {
     const { noise } = parse(message, 'REGISTER_SUCCESS');
     const { send, receive, handshakeHash } = this.#registered;
     const { connectionId } = parsePayload(receive.decryptWithAd(EMPTY, noise));
-    if (!Number.isSafeInteger(connectionId) || (connectionId as number) < 1 || (connectionId as number) > 0xffff_ffff) {
+    if (
+      !Number.isSafeInteger(connectionId) ||
+      (connectionId as number) < 1 ||
+      (connectionId as number) > 0xffff_ffff
+    ) {
       throw malformed('REGISTER_SUCCESS');
     }
     return {
@@ -291,7 +316,10 @@ function parse(message: string, type: string): { noise: Uint8Array; version: unk
   if (fields['type'] === 'REGISTER_FAILURE' && type !== 'CHALLENGE_RESPONSE') {
     const { reason, message: detail } = fields;
     const why = typeof detail === 'string' && detail !== '' ? `: ${quoted(detail, 300)}` : '';
-    throw new SecureWebSocketError('REGISTRATION_REFUSED', `The server refused to register this client (${quoted(reason)})${why}`);
+    throw new SecureWebSocketError(
+      'REGISTRATION_REFUSED',
+      `The server refused to register this client (${quoted(reason)})${why}`,
+    );
   }
   const noise = typeof fields['noise'] === 'string' ? fromBase64Url(fields['noise']) : undefined;
   if (fields['type'] !== type || !noise) throw malformed(type);
@@ -305,7 +333,10 @@ function parsePayload(bytes: Uint8Array): Record<string, unknown> {
   } catch {
     // Told below.
   }
-  throw new SecureWebSocketError('REGISTRATION_MALFORMED', 'The sealed part of a registration message is not a JSON object.');
+  throw new SecureWebSocketError(
+    'REGISTRATION_MALFORMED',
+    'The sealed part of a registration message is not a JSON object.',
+  );
 }
 
 function timeOf(payload: Record<string, unknown>): number {

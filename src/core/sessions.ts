@@ -2,7 +2,6 @@ import { checkPublicKey } from './address.js';
 import { compareBytes, toHex } from './bytes.js';
 import {
   MAX_HANDSHAKE_PAYLOAD,
-  MAX_SEEN_EPHEMERALS,
   MAX_SESSIONS,
   MAX_UNCONFIRMED_HANDSHAKES,
   REJECT_AFTER_TIME,
@@ -11,13 +10,18 @@ import {
   UNCONFIRMED_HANDSHAKE_TIME,
 } from './constants.js';
 import type { Crypto, KeyPair } from './crypto.js';
-import { SecureWebSocketError } from './errors.js';
-import { connectionIdOf, PUBLIC_KEY_LENGTH, type NoticeReason, NoticeReason as Reason } from './frame.js';
+import { asSecureWebSocketError, SecureWebSocketError } from './errors.js';
+import { isReachedBy, PUBLIC_KEY_LENGTH, type NoticeReason, NoticeReason as Reason } from './frame.js';
 import { HandshakeBudget } from './handshake-budget.js';
-import { decodeInitiationPayload, encodeInitiationPayload, encodeResponsePayload } from './handshake-payload.js';
-import type { CipherState } from './noise/cipher-state.js';
+import {
+  decodeInitiationPayload,
+  encodeInitiationPayload,
+  encodeResponsePayload,
+} from './handshake-payload.js';
 import { HandshakeState } from './noise/handshake-state.js';
+import { noticeError } from './notice-error.js';
 import { decodeSealedBody, encodeInitiation, encodeResponse } from './sealed-body.js';
+import { SeenEphemerals } from './seen-ephemerals.js';
 import { Session, staysInitiator } from './session.js';
 import { sessionPrologue } from './prologue.js';
 import { TransportKeys } from './transport-keys.js';
@@ -82,7 +86,7 @@ export class Sessions {
   /** What was ours until lately, be its session gone too: a late message under it is no sign of tampering. */
   readonly #retired = new Set<number>();
   readonly #attempts = new Map<string, PendingAttempt>();
-  readonly #seenEphemerals = new Set<string>();
+  readonly #seenEphemerals = new SeenEphemerals();
   readonly #budget = new HandshakeBudget();
   #wakeAt = Infinity;
   #step = 0;
@@ -237,9 +241,17 @@ export class Sessions {
     const payload = encodeInitiationPayload(this.#options.wallClock(), crypto.randomBytes(16));
     const noise = state.writeMessage(payload);
     // A relay that hands our own initiation back to us is refused as a replay.
-    this.#remember(noise);
+    this.#seenEphemerals.add(noise);
     const localIndex = this.#unusedIndex();
-    const attempt: PendingAttempt = again ?? { address: address.slice(), session, startedAt, localIndex, state, sentAt: now, step: 0 };
+    const attempt: PendingAttempt = again ?? {
+      address: address.slice(),
+      session,
+      startedAt,
+      localIndex,
+      state,
+      sentAt: now,
+      step: 0,
+    };
     attempt.localIndex = localIndex;
     attempt.state = state;
     attempt.sentAt = now;
@@ -253,19 +265,24 @@ export class Sessions {
   #initiation(source: Uint8Array, senderIndex: number, noise: Uint8Array, now: number): void {
     const known = this.find(source);
     if (!known && !this.#owner.acceptsStrangers()) {
-      this.#owner.refused(new SecureWebSocketError('SESSION_FAILED', 'A stranger started a handshake while nobody listens.'));
+      this.#owner.refused(
+        new SecureWebSocketError('SESSION_FAILED', 'A stranger started a handshake while nobody listens.'),
+      );
       return;
     }
-    if (this.#seenEphemerals.has(toHex(noise.subarray(0, 32)))) {
+    if (this.#seenEphemerals.has(noise)) {
       this.#owner.refused(new SecureWebSocketError('REPLAYED', 'A handshake initiation was replayed.'));
       return;
     }
-    const full = this.#unconfirmed() >= MAX_UNCONFIRMED_HANDSHAKES || (!known && this.#byAddress.size >= MAX_SESSIONS);
+    const full =
+      this.#unconfirmed() >= MAX_UNCONFIRMED_HANDSHAKES || (!known && this.#byAddress.size >= MAX_SESSIONS);
     if (full || !this.#budget.take(source, now)) {
-      this.#owner.refused(new SecureWebSocketError('SESSION_FAILED', 'Too many handshakes; one was left unanswered.'));
+      this.#owner.refused(
+        new SecureWebSocketError('SESSION_FAILED', 'Too many handshakes; one was left unanswered.'),
+      );
       return;
     }
-    this.#remember(noise);
+    this.#seenEphemerals.add(noise);
     const pending = this.#attempts.get(toHex(source));
     if (pending && staysInitiator(this.#options.address, source)) return;
     try {
@@ -304,7 +321,7 @@ export class Sessions {
     const keys = new TransportKeys({
       localIndex,
       remoteIndex: senderIndex,
-      ...cipherStates(state),
+      ...state.split(),
       initiator: false,
       handshakeHash: state.handshakeHash,
       createdAt: now,
@@ -318,13 +335,21 @@ export class Sessions {
     this.#owner.send(source, encodeResponse(localIndex, senderIndex, response));
   }
 
-  #response(source: Uint8Array, senderIndex: number, receiverIndex: number, noise: Uint8Array, now: number): void {
+  #response(
+    source: Uint8Array,
+    senderIndex: number,
+    receiverIndex: number,
+    noise: Uint8Array,
+    now: number,
+  ): void {
     const attempt = [...this.#attempts.values()].find(pending => pending.localIndex === receiverIndex);
     if (!attempt) {
-      this.#owner.refused(new SecureWebSocketError('REPLAYED', 'An answer came to no handshake that is under way.'));
+      this.#owner.refused(
+        new SecureWebSocketError('REPLAYED', 'An answer came to no handshake that is under way.'),
+      );
       return;
     }
-    const fromItsPeer = isFrom(attempt.address, source);
+    const fromItsPeer = isReachedBy(attempt.address, source);
     try {
       attempt.state.readMessage(noise);
     } catch (error) {
@@ -354,7 +379,7 @@ export class Sessions {
     const keys = new TransportKeys({
       localIndex: receiverIndex,
       remoteIndex: senderIndex,
-      ...cipherStates(attempt.state),
+      ...attempt.state.split(),
       initiator: true,
       handshakeHash: attempt.state.handshakeHash,
       createdAt: now,
@@ -395,7 +420,9 @@ export class Sessions {
       return;
     }
     if (opened === undefined) {
-      this.#owner.refused(new SecureWebSocketError('REPLAYED', 'A message was repeated, overtaken or too old.'));
+      this.#owner.refused(
+        new SecureWebSocketError('REPLAYED', 'A message was repeated, overtaken or too old.'),
+      );
       return;
     }
     if (opened.confirmed) this.#confirmed(session);
@@ -438,14 +465,6 @@ export class Sessions {
     this.#attempts.delete(toHex(attempt.address));
   }
 
-  #remember(noise: Uint8Array): void {
-    this.#seenEphemerals.add(toHex(noise.subarray(0, 32)));
-    if (this.#seenEphemerals.size > MAX_SEEN_EPHEMERALS) {
-      const [oldest] = this.#seenEphemerals;
-      if (oldest !== undefined) this.#seenEphemerals.delete(oldest);
-    }
-  }
-
   #unconfirmed(): number {
     let count = 0;
     for (const session of this.#byAddress.values()) count += session.unconfirmed;
@@ -479,36 +498,6 @@ export class Sessions {
   }
 }
 
-/** IK is interactive: both directions have keys. */
-function cipherStates(state: HandshakeState): { send: CipherState; receive: CipherState } {
-  const { send, receive } = state.split();
-  if (!send || !receive) throw new SecureWebSocketError('NOISE_STATE', 'A handshake ended without keys for both directions.');
-  return { send, receive };
-}
-
-/** Whether `source` may answer a handshake dialled to `dialled`: the same key, and the same connection unless any would do. */
-function isFrom(dialled: Uint8Array, source: Uint8Array): boolean {
-  const dialledId = connectionIdOf(dialled);
-  if (dialledId !== 0 && dialledId !== connectionIdOf(source)) return false;
-  return compareBytes(dialled.subarray(0, PUBLIC_KEY_LENGTH), source.subarray(0, PUBLIC_KEY_LENGTH)) === 0;
-}
-
 function asError(error: unknown): SecureWebSocketError {
-  if (error instanceof SecureWebSocketError) return error;
-  return new SecureWebSocketError('SESSION_FAILED', 'A message from the peer could not be handled.', { cause: error });
-}
-
-function noticeError(reason: NoticeReason): SecureWebSocketError {
-  switch (reason) {
-    case Reason.NOT_HERE:
-      return new SecureWebSocketError('PEER_NOT_HERE', 'Nobody listens at this address on the relay.');
-    case Reason.QUEUE_FULL:
-      return new SecureWebSocketError('PEER_QUEUE_FULL', 'The relay dropped a message: the queue to the peer is full.');
-    case Reason.REFUSED:
-      return new SecureWebSocketError('PEER_REFUSED', 'The relay does not allow messages to this address.');
-    case Reason.TOO_LARGE:
-      return new SecureWebSocketError('FRAME_TOO_LARGE', 'The relay dropped a message: it is larger than its frame limit.');
-    case Reason.PEER_GONE:
-      return new SecureWebSocketError('PEER_GONE', 'The peer is no longer connected to the relay.');
-  }
+  return asSecureWebSocketError(error, 'SESSION_FAILED', 'A message from the peer could not be handled.');
 }

@@ -9,7 +9,7 @@ import {
   REGISTRATION_TIMEOUT,
 } from '../core/constants.js';
 import { Endpoint } from '../core/endpoint.js';
-import { SecureWebSocketError } from '../core/errors.js';
+import { asSecureWebSocketError, SecureWebSocketError } from '../core/errors.js';
 import {
   encodeNotice,
   ENVELOPE_HEADER_LENGTH,
@@ -311,6 +311,5 @@ class Accepting implements RawSocketListener {
 const FAREWELL = 1_000;
 
 function asError(error: unknown): SecureWebSocketError {
-  if (error instanceof SecureWebSocketError) return error;
-  return new SecureWebSocketError('REGISTRATION_MALFORMED', 'The registration failed.', { cause: error });
+  return asSecureWebSocketError(error, 'REGISTRATION_MALFORMED', 'The registration failed.');
 }

@@ -1,5 +1,5 @@
 import { toHex } from '../core/bytes.js';
-import { SecureWebSocketError } from '../core/errors.js';
+import { asSecureWebSocketError, SecureWebSocketError } from '../core/errors.js';
 import { peerAddress } from '../core/frame.js';
 import type { Identity } from '../core/identity.js';
 import { type Location, parseLocation } from '../core/location.js';
@@ -212,10 +212,7 @@ class DialledChannel implements ChannelPort {
   }
 
   #fail(error: unknown): void {
-    const known =
-      error instanceof SecureWebSocketError
-        ? error
-        : new SecureWebSocketError('LINK_FAILED', 'The connection could not be made.', { cause: error });
+    const known = asSecureWebSocketError(error, 'LINK_FAILED', 'The connection could not be made.');
     this.#end({ code: 1006, reason: '', wasClean: false, error: known });
   }
 

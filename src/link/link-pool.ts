@@ -87,13 +87,15 @@ export function leaseLink(
     options.userId,
     options.deviceId,
     options.maxPayload,
-    ...[options.WebSocket, options.headers, options.tls].map(numberOf),
+    // Somebody's wrong pin must not fail the link of others.
+    options.serverKey,
+    ...[options.trustStore, options.WebSocket, options.headers, options.tls].map(numberOf),
   ]);
   let link = shared.get(key);
   if (!link) shared.set(key, (link = new SharedLink(key, url, location, identity, options)));
   const mine = link;
   mine.users.add(user);
-  // Each user has an opinion of its own about the server's key.
+  // A trust store may be of another opinion by now.
   const ready = mine.ready.then(async existing => {
     await checkServerKey(options, location, existing.serverPublicKey);
     return existing;

@@ -1,4 +1,4 @@
-import { SecureWebSocketError } from '../core/errors.js';
+import { asSecureWebSocketError, SecureWebSocketError } from '../core/errors.js';
 import { parseLocation } from '../core/location.js';
 import type { IncomingChannel } from './channel-port.js';
 import { type DialOptions, peerLocation } from './dial.js';
@@ -36,11 +36,7 @@ class Listening implements RelayListener {
   constructor(relay: URL, options: DialOptions, handlers: ListenHandlers) {
     this.#handlers = handlers;
     this.#connect(relay, options).catch((error: unknown) => {
-      this.#end(
-        error instanceof SecureWebSocketError
-          ? error
-          : new SecureWebSocketError('LINK_FAILED', 'The connection could not be made.', { cause: error }),
-      );
+      this.#end(asSecureWebSocketError(error, 'LINK_FAILED', 'The connection could not be made.'));
     });
   }
 

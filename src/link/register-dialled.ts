@@ -1,6 +1,6 @@
 import { toHex } from '../core/bytes.js';
 import { DEFAULT_MAX_FRAME, MAX_MAX_FRAME, REGISTRATION_TIMEOUT } from '../core/constants.js';
-import { SecureWebSocketError } from '../core/errors.js';
+import { asSecureWebSocketError, SecureWebSocketError } from '../core/errors.js';
 import type { Identity } from '../core/identity.js';
 import { RegistrationClient } from '../core/registration.js';
 import type { TransportKeys } from '../core/transport-keys.js';
@@ -194,6 +194,5 @@ class Registering implements RawSocketListener {
 }
 
 function asError(error: unknown): SecureWebSocketError {
-  if (error instanceof SecureWebSocketError) return error;
-  return new SecureWebSocketError('LINK_FAILED', 'The registration failed.', { cause: error });
+  return asSecureWebSocketError(error, 'LINK_FAILED', 'The registration failed.');
 }

@@ -1,5 +1,4 @@
-import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
-import type { Duplex } from 'node:stream';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 
 const GREETING =
   'This is a secure-websocket relay. It speaks WebSocket only: dial it as wss://<this host>/<address of a peer>.\n';
@@ -21,24 +20,6 @@ export function createRelayServer(timeout: number): Server {
     });
     response.end(GREETING);
   });
-}
-
-/** Answers an upgrade with an HTTP error and ends its connection. */
-export function refuseUpgrade(socket: Duplex, status: number, message: string): void {
-  const body = `${message}\n`;
-  const headers = [
-    `HTTP/1.1 ${String(status)} ${STATUS_CODES[status] ?? ''}`,
-    'Connection: close',
-    'Content-Type: text/plain; charset=utf-8',
-    `Content-Length: ${String(Buffer.byteLength(body))}`,
-  ];
-  socket.on('error', () => {
-    socket.destroy();
-  });
-  socket.once('finish', () => {
-    socket.destroy();
-  });
-  socket.end(`${headers.join('\r\n')}\r\n\r\n${body}`);
 }
 
 /** The path that a request names, without query and final slash. */

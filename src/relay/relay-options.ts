@@ -1,3 +1,4 @@
+import { MAX_UNREGISTERED, MAX_UNREGISTERED_PER_IP } from '../link/admission.js';
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import { DEFAULT_MAX_FRAME, MAX_MAX_FRAME, MIN_MAX_FRAME, REGISTRATION_TIMEOUT } from '../core/constants.js';
@@ -90,8 +91,13 @@ export function checkOptions(options: RelayOptions) {
       1,
     ),
     maxConnections: number('maxConnections', options.maxConnections, 10_000, 1),
-    maxUnregistered: number('maxUnregistered', options.maxUnregistered, 1_000, 1),
-    maxUnregisteredPerIp: number('maxUnregisteredPerIp', options.maxUnregisteredPerIp, 64, 1),
+    maxUnregistered: number('maxUnregistered', options.maxUnregistered, MAX_UNREGISTERED, 1),
+    maxUnregisteredPerIp: number(
+      'maxUnregisteredPerIp',
+      options.maxUnregisteredPerIp,
+      MAX_UNREGISTERED_PER_IP,
+      1,
+    ),
     registrationTimeout: number(
       'registrationTimeout',
       options.registrationTimeout,

@@ -11,8 +11,9 @@ import { type RegisteredLink, registerAccepted } from '../link/accept.js';
 import { describeError } from '../link/describe-error.js';
 import { resolveIdentity } from '../link/identities.js';
 import type { RawSocket } from '../link/raw-socket.js';
-import { Admission } from './admission.js';
-import { createRelayServer, pathOf, refuseUpgrade } from './http.js';
+import { refuseUpgrade } from '../link/refuse-upgrade.js';
+import { Admission, TOO_MANY_UNREGISTERED } from '../link/admission.js';
+import { createRelayServer, pathOf } from './http.js';
 import { Keepalive } from './keepalive.js';
 import { type CheckedOptions, checkOptions, type RelayOptions } from './relay-options.js';
 import type { RouterConnection } from './router-connection.js';
@@ -275,11 +276,8 @@ export class Relay extends EventEmitter<RelayEvents> {
       return;
     }
     const leave = this.#unregistered.enter(remoteAddress);
-    if (leave === 'TOO_MANY') {
-      this.#turnAway(socket, 503, remoteAddress, 'Too many clients are being registered. Try again later.');
-    } else if (leave === 'TOO_MANY_FROM_ADDRESS') {
-      const message = 'Too many clients from this address are being registered. Try again later.';
-      this.#turnAway(socket, 429, remoteAddress, message);
+    if (typeof leave === 'string') {
+      this.#turnAway(socket, leave === 'TOO_MANY' ? 503 : 429, remoteAddress, TOO_MANY_UNREGISTERED[leave]);
     } else {
       // Also when the upgrade fails for a reason that `ws` finds.
       socket.once('close', leave);

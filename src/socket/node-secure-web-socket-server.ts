@@ -7,12 +7,18 @@ import { DEFAULT_MAX_FRAME } from '../core/constants.js';
 import type { Identity } from '../core/identity.js';
 import type { IncomingChannel } from '../link/channel-port.js';
 import type { DialOptions } from '../link/dial.js';
+import { refuseUpgrade } from '../link/refuse-upgrade.js';
 import {
   acceptChannel,
   ServerSecureWebSocket,
   type ChannelAcceptOptions,
 } from './node-server-secure-web-socket.js';
-import { RegistrationLimit } from '../link/registration-limit.js';
+import {
+  Admission,
+  MAX_UNREGISTERED,
+  MAX_UNREGISTERED_PER_IP,
+  TOO_MANY_UNREGISTERED,
+} from '../link/admission.js';
 import type { RelayedRequest } from './relayed-request.js';
 import {
   SecureWebSocketServer as NeutralSecureWebSocketServer,
@@ -71,8 +77,8 @@ export class SecureWebSocketServer extends NeutralSecureWebSocketServer<
 > {
   readonly #upgrades: UpgradeServer | undefined;
   readonly #acceptOptions: ChannelAcceptOptions;
-  readonly #limit: RegistrationLimit;
-  /** What gives back the place of a connection in `#limit`. */
+  readonly #unregistered: Admission;
+  /** What gives back the place of a connection in `#unregistered`. */
   readonly #places = new WeakMap<IncomingMessage, () => void>();
   #loaded: Identity | undefined;
 
@@ -86,7 +92,8 @@ export class SecureWebSocketServer extends NeutralSecureWebSocketServer<
     super(options as RelayServerOptions<ServerRequest>, callback);
     const { addresses, userId, deviceId, registrationTimeout, maxFrame, maxPayload } = options;
     this.#acceptOptions = { addresses, userId, deviceId, registrationTimeout, maxFrame, maxPayload };
-    this.#limit = new RegistrationLimit(options.maxUnregistered, options.maxUnregisteredPerIp);
+    const { maxUnregistered = MAX_UNREGISTERED, maxUnregisteredPerIp = MAX_UNREGISTERED_PER_IP } = options;
+    this.#unregistered = new Admission(maxUnregistered, maxUnregisteredPerIp);
     this.#upgrades = options.relay === undefined ? this.#listen(options) : undefined;
   }
 
@@ -230,9 +237,10 @@ export class SecureWebSocketServer extends NeutralSecureWebSocketServer<
   /** Counts a connection until its client is registered, or it is gone. False when there are too many. */
   #admitUpgrade(request: IncomingMessage, socket: Duplex): boolean {
     const { clientAddress } = this.options as SecureWebSocketServerOptions;
-    const place = this.#limit.enter(clientAddress ? clientAddress(request) : request.socket.remoteAddress);
+    const remoteAddress = clientAddress ? clientAddress(request) : request.socket.remoteAddress;
+    const place = this.#unregistered.enter(remoteAddress);
     if (typeof place === 'string') {
-      refuseUpgrade(socket, place === 'too many' ? '503 Service Unavailable' : '429 Too Many Requests');
+      refuseUpgrade(socket, place === 'TOO_MANY' ? 503 : 429, TOO_MANY_UNREGISTERED[place]);
       return false;
     }
     this.#places.set(request, place);
@@ -279,12 +287,6 @@ class UpgradeServer extends WebSocketServer {
   override listenerCount(event: string | symbol): number {
     return event === 'wsClientError' ? this.#outer.listenerCount(event) : super.listenerCount(event);
   }
-}
-
-function refuseUpgrade(socket: Duplex, status: string): void {
-  socket.on('error', () => socket.destroy());
-  socket.once('finish', () => socket.destroy());
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
 
 function dialable({ address, family }: AddressInfo): string {

@@ -41,7 +41,7 @@ async function connect(url: string, options: IndependentClientOptions = {}): Pro
 /** Sends every message back, in the same form. */
 function echo(socket: ServerSecureWebSocket): void {
   socket.on('message', (data, isBinary) => {
-    socket.send(data as Buffer, { binary: isBinary });
+    socket.send(data, { binary: isBinary });
   });
 }
 
@@ -403,6 +403,25 @@ describe('a client made from docs/protocol.md', () => {
     await open;
     channel.reset('PROTOCOL_ERROR');
     expect(await closed).toMatchObject({ code: 1006, wasClean: false });
+  });
+
+  it('is told of text that is not UTF-8: CLOSE, and RESET after it', async () => {
+    const client = await connect(relay.url);
+    await client.listen();
+    const [first, second] = [
+      dialledBy(`${relay.url}/${client.address}`),
+      dialledBy(`${relay.url}/${client.address}`),
+    ];
+    const channels = await client.incoming.take(2);
+    for (const channel of channels) channel.accept('');
+    await Promise.all([opened(first.socket), opened(second.socket)]);
+    const [one, other] = channels as [IndependentChannel, IndependentChannel];
+    one.invalidText();
+    expect(await one.ended).toMatchObject({ how: 'closed', code: 1007 });
+    // By the time that this is answered, the RESET has been read.
+    other.ping(Buffer.of(1));
+    await other.pongs.next();
+    expect(one.seen.late).toBe(1);
   });
 
   it('is refused by a service', async () => {

@@ -5,8 +5,9 @@ import { Relay } from '../../src/relay/relay.js';
 import { ClientSecureWebSocket } from '../../src/socket/client-secure-web-socket.js';
 import { SecureWebSocketServer } from '../../src/socket/node-secure-web-socket-server.js';
 import type { ServerSecureWebSocket } from '../../src/socket/server-secure-web-socket.js';
-import { anyServer } from '../support/attacked.js';
+import { anyServer, type LoggedClient } from '../support/attacked.js';
 import { EventQueue } from '../support/event-queue.js';
+import { SocketLog } from '../support/socket-log.js';
 
 const cleanUp: (() => Promise<unknown>)[] = [];
 
@@ -194,8 +195,8 @@ describe.each(SERVICES)('a service %s', (_, start) => {
 
   it('exchanges 64 MiB of text and of bytes, both ways at once', SLOW, async () => {
     const [client, server] = await pair(await start());
-    await exchange(client, server, text(64 * MIB), bytes(64 * MIB));
-    await exchange(client, server, bytes(64 * MIB, 2), text(64 * MIB));
+    const [one, two] = start === directService ? [client, server] : [server, client];
+    await exchange(one, two, text(64 * MIB), bytes(64 * MIB));
   });
 
   it('keeps the order of large and small messages', SLOW, async () => {
@@ -324,5 +325,19 @@ describe('sockets at one relay', () => {
     socket.close(1000);
     expect(await twoServer.closed).toBe('1000');
     await exchange(one, oneServer, 'still', 'here');
+  });
+
+  it('do not share the fate of one that has the wrong pin', async () => {
+    const service = await relayedService();
+    const identity = Identity.generate();
+    const wrong = (await Identity.generate()).publicKey;
+    const [first, second] = [wrong, service.relay?.publicKey ?? ''].map(serverKey => {
+      const socket = new ClientSecureWebSocket(service.url, [], { identity, serverKey });
+      return { socket, log: SocketLog.ofClient(socket) };
+    }) as [LoggedClient, LoggedClient];
+    expect(await first.log.closed).toEqual(['error SERVER_KEY_MISMATCH', 'close 1006']);
+    await second.log.opened;
+    second.socket.close();
+    await second.log.closed;
   });
 });

@@ -262,7 +262,7 @@ export class IndependentClient {
     const record = readRecord(plaintext);
     const known = peer.channels.get(channelKey(!record.opener, record.channelId));
     if (known) {
-      if (!known.hasEnded) known.receive(record);
+      known.receive(record);
       return;
     }
     if (record.items[0]?.opcode !== OPCODE.OPEN) throw new Error('a record of no channel');

@@ -38,6 +38,7 @@ export function connected(order?: 'a lower' | 'b lower') {
 export const passedOf = (network: Network, type: number): Packet<SessionsNode>[] =>
   network.passed.filter(packet => typeOf(packet) === type);
 export const initiations = (network: Network) => passedOf(network, BodyType.HANDSHAKE_INITIATION);
+export const responses = (network: Network) => passedOf(network, BodyType.HANDSHAKE_RESPONSE);
 export const hashesOf = (node: SessionsNode, peer: SessionsNode) =>
   node
     .sessionWith(peer)!

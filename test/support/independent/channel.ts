@@ -50,8 +50,8 @@ export class IndependentChannel {
   readonly ended: Promise<ChannelEnd>;
   /** What the peer asks for, if the peer opens the channel. */
   offer: Offer | undefined;
-  /** Counted for tests: how often credit was granted, and the fragments that were received. */
-  readonly seen = { credit: 0, fragments: 0 };
+  /** Counted for tests: CREDIT, fragments, and records that came after the end. */
+  readonly seen = { credit: 0, fragments: 0, late: 0 };
   #resolveOpened!: (protocol: string) => void;
   #rejectOpened!: (error: Error) => void;
   #resolveEnded!: (end: ChannelEnd) => void;
@@ -85,15 +85,6 @@ export class IndependentChannel {
 
   get id(): number {
     return this.#options.id;
-  }
-
-  get hasEnded(): boolean {
-    return this.#hasEnded;
-  }
-
-  /** The numbers of the next record that is sent, and of the next that is expected. */
-  get numbers(): readonly [number, number] {
-    return [this.#nextSequence, this.#expected];
   }
 
   open(offer: Offer): void {
@@ -167,6 +158,11 @@ export class IndependentChannel {
     if (!record.sequenced) {
       if (record.sequenceNumber !== this.#expected) throw new Error('a record with another number');
     } else if (record.sequenceNumber !== this.#expected++) throw new Error('a gap, or a record from before');
+    // What was on its way when this end made an end of it.
+    if (this.#hasEnded) {
+      this.seen.late++;
+      return;
+    }
     const opens = record.items.some(({ opcode }) => opcode === OPCODE.OPEN);
     if (opens !== (record.sequenceNumber === 0 && record.sequenced && record.opener)) throw new Error('OPEN');
     if (opens && record.items.length !== 1) throw new Error('OPEN that is not alone in its record');

@@ -1,7 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { REJECT_AFTER_TIME, REKEY_AFTER_TIME, REKEY_TIMEOUT } from '../../../src/core/constants.js';
+import { BodyType } from '../../../src/core/sealed-body.js';
 import { SessionsNode } from '../../support/sessions-node.js';
-import { connected, expectNoHarm, hashesOf, initiations, two } from '../../support/sessions-scene.js';
+import {
+  connected,
+  expectNoHarm,
+  hashesOf,
+  initiations,
+  responses,
+  two,
+} from '../../support/sessions-scene.js';
+import { typeOf } from '../../support/virtual-network.js';
 
 describe('both at once', () => {
   it.each(['a lower', 'b lower'] as const)('dialling whoever listens: both get through (%s)', order => {
@@ -15,6 +24,84 @@ describe('both at once', () => {
     network.run();
     expect([a.texts, b.texts]).toEqual([['from b'], ['from a']]);
     expect(new Set(hashesOf(a, b).map(String))).toEqual(new Set(hashesOf(b, a).map(String)));
+    // Both use the same keys from now on: those of the lower.
+    const [ours, theirs] = [a.sessionWith(b)!.current!, b.sessionWith(a)!.current!];
+    expect(ours.handshakeHash).toEqual(theirs.handshakeHash);
+    expect([ours.initiator, theirs.initiator]).toEqual([order === 'a lower', order === 'b lower']);
+    expectNoHarm(a, b);
+  });
+
+  it.each(['a lower', 'b lower'] as const)('lose nothing when the keys are renewed later (%s)', order => {
+    const { network, a, b } = two(order);
+    a.sessions.dial(b.anyAddress, network.now);
+    b.sessions.dial(a.anyAddress, network.now);
+    network.run();
+    const sent: string[] = [];
+    const begin = network.now;
+    for (let step = 0; network.now < begin + 400_000; step++) {
+      sent.push(`${step}`);
+      a.say(b, `${step}`);
+      b.say(a, `${step}`);
+      network.collect();
+      while (network.flight.length > 3) network.deliver();
+      network.now += 250;
+      for (const node of [a, b]) node.timeout(network.now);
+    }
+    network.run();
+    expect([a.texts, b.texts]).toEqual([sent, sent]);
+    expectNoHarm(a, b);
+  });
+
+  it.each(['a lower', 'b lower'] as const)(
+    'agree on the same keys when answers are overtaken (%s)',
+    order => {
+      const { network, a, b } = two(order);
+      a.sessions.dial(b.anyAddress, network.now);
+      b.sessions.dial(a.anyAddress, network.now);
+      network.collect();
+      for (let i = 0; i < 2; i++) network.deliver();
+      network.collect();
+      // The answer of `a` arrives; what `b` says under the keys overtakes the answer of `b`.
+      network.deliver(network.flight.findIndex(({ to }) => to === b));
+      network.collect();
+      const toA = network.flight.findIndex(
+        packet => packet.to === a && typeOf(packet) === BodyType.TRANSPORT,
+      );
+      network.deliver(toA);
+      network.run();
+      const [ours, theirs] = [a.sessionWith(b)!.current!, b.sessionWith(a)!.current!];
+      expect(ours.handshakeHash).toEqual(theirs.handshakeHash);
+      a.say(b, 'from a');
+      b.say(a, 'from b');
+      network.run();
+      expect([a.texts, b.texts]).toEqual([['from b'], ['from a']]);
+      expectNoHarm(a, b);
+    },
+  );
+
+  it.each(['a lower', 'b lower'] as const)('lose nothing when one dials again at once (%s)', order => {
+    const { network, a, b } = two(order);
+    a.sessions.dial(b.anyAddress, network.now);
+    b.sessions.dial(a.anyAddress, network.now);
+    network.collect();
+    // As far as the answers: both have keys of their own handshake then, and neither is confirmed.
+    for (let i = 0; i < 2; i++) network.deliver();
+    network.collect();
+    for (let i = 0; i < 2; i++) network.deliver();
+    a.sessions.dial(b.anyAddress, network.now);
+    network.collect();
+    // Whatever each says at each moment arrives.
+    const [fromA, fromB] = [[] as string[], [] as string[]];
+    for (let i = 0; i < 20; i++) {
+      if (a.say(b, `${i}`)) fromA.push(`${i}`);
+      if (b.say(a, `${i}`)) fromB.push(`${i}`);
+      network.collect();
+      network.deliver();
+      network.deliver();
+    }
+    network.run();
+    expect([a.texts, b.texts]).toEqual([fromB, fromA]);
+    expect(fromA.length).toBeGreaterThan(15);
     expectNoHarm(a, b);
   });
 
@@ -32,6 +119,7 @@ describe('both at once', () => {
       expect(hashesOf(a, b)).toEqual(hashesOf(b, a));
       network.advance(60_000);
       expect(initiations(network)).toHaveLength(2);
+      expect(responses(network).map(({ from }) => from)).toEqual([higher]);
       expectNoHarm(a, b);
     },
   );
@@ -43,6 +131,7 @@ describe('both at once', () => {
     b.say(a, '');
     network.run();
     expect(initiations(network)).toHaveLength(3);
+    expect(responses(network)).toHaveLength(2);
     const [lower, higher] = order === 'a lower' ? [a, b] : [b, a];
     expect(lower.sessionWith(higher)!.current!.initiator).toBe(true);
     expect(higher.sessionWith(lower)!.current!.initiator).toBe(false);
@@ -113,6 +202,10 @@ describe('clocks', () => {
       a.say(b, '');
       network.run();
       expect(a.say(b, 'hello')).toBe(true);
+      const before = a.established.length;
+      a.sessions.dial(b.anyAddress, network.now);
+      network.run();
+      expect(a.established).toHaveLength(before + 1);
       c.sessions.dial(b.anyAddress, network.now);
       network.run();
       expect(c.say(b, 'hello from c')).toBe(true);

@@ -69,6 +69,19 @@ describe('a handshake', () => {
     expect([b.received, b.confirmed, b.failures]).toEqual([[], [], []]);
   });
 
+  it('leaves nothing behind when several are never confirmed, each at its own time', () => {
+    const { network, a, b } = two();
+    const c = new SessionsNode(network, { identity: 3, connectionId: 33 });
+    a.confirms = c.confirms = false;
+    a.sessions.dial(b.anyAddress, network.now);
+    network.advance(4_000);
+    c.sessions.dial(b.anyAddress, network.now);
+    network.advance(6_000);
+    expect([b.sessionWith(a), b.sessionWith(c)?.unconfirmed]).toEqual([undefined, 1]);
+    network.advance(4_000);
+    expect([b.sessions.size, b.wakeAt]).toEqual([0, Infinity]);
+  });
+
   it('is joined by whoever dials the same address meanwhile', () => {
     const { network, a, b } = two();
     const attempt = a.sessions.dial(b.anyAddress, network.now);

@@ -3,6 +3,17 @@ import { addressGroup } from './address-group.js';
 /** Why there is no room for one more. */
 export type Refusal = 'TOO_MANY' | 'TOO_MANY_FROM_ADDRESS';
 
+/** Default of the most connections whose client has not proven its key, in all. */
+export const MAX_UNREGISTERED = 1_000;
+/** The same, from one IP address. */
+export const MAX_UNREGISTERED_PER_IP = 64;
+
+/** What a client that finds no place is told. */
+export const TOO_MANY_UNREGISTERED: Readonly<Record<Refusal, string>> = {
+  TOO_MANY: 'Too many clients are being registered. Try again later.',
+  TOO_MANY_FROM_ADDRESS: 'Too many clients from this address are being registered. Try again later.',
+};
+
 /** Counts clients of whom nothing is known yet, in all and per IP address, and says when there are too many. */
 export class Admission {
   readonly #max: number;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { addressGroup } from '../../../src/relay/address-group.js';
+import { addressGroup } from '../../../src/link/address-group.js';
 
 describe('the group of an address', () => {
   it.each([

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Admission } from '../../../src/relay/admission.js';
+import { Admission } from '../../../src/link/admission.js';
 
 describe('admission', () => {
   it('counts in all and per address, and takes back what is returned, once', () => {

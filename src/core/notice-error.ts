@@ -1,0 +1,24 @@
+import { SecureWebSocketError } from './errors.js';
+import { NoticeReason as Reason, type NoticeReason } from './frame.js';
+
+/** What a NOTICE of the router means to whoever sent the envelope, or talked to the peer. */
+export function noticeError(reason: NoticeReason): SecureWebSocketError {
+  switch (reason) {
+    case Reason.NOT_HERE:
+      return new SecureWebSocketError('PEER_NOT_HERE', 'Nobody listens at this address on the relay.');
+    case Reason.QUEUE_FULL:
+      return new SecureWebSocketError(
+        'PEER_QUEUE_FULL',
+        'The relay dropped a message: the queue to the peer is full.',
+      );
+    case Reason.REFUSED:
+      return new SecureWebSocketError('PEER_REFUSED', 'The relay does not allow messages to this address.');
+    case Reason.TOO_LARGE:
+      return new SecureWebSocketError(
+        'FRAME_TOO_LARGE',
+        'The relay dropped a message: it is larger than its frame limit.',
+      );
+    case Reason.PEER_GONE:
+      return new SecureWebSocketError('PEER_GONE', 'The peer is no longer connected to the relay.');
+  }
+}

@@ -1,0 +1,119 @@
+import { describe, expect, it } from 'vitest';
+import { DEFAULT_MAX_FRAME } from '../../../src/core/constants.js';
+import { Endpoint } from '../../../src/core/endpoint.js';
+import { encodeEnvelope, encodeNotice, NoticeReason, peerAddress } from '../../../src/core/frame.js';
+import { CipherState } from '../../../src/core/noise/cipher-state.js';
+import { Opcode, RecordWriter } from '../../../src/core/record.js';
+import { TransportKeys } from '../../../src/core/transport-keys.js';
+import { Link } from '../../../src/link/link.js';
+import type { RawSocket } from '../../../src/link/raw-socket.js';
+import { alice, crypto, relay } from '../../support/registration.js';
+
+/** A socket that has room or not as a test says. */
+class HeldSocket implements RawSocket {
+  readonly sent: Uint8Array[] = [];
+  bufferedAmount = 0;
+  reads = true;
+  constructor(readonly tellsDrained = true) {}
+  send(data: string | Uint8Array): void {
+    if (typeof data !== 'string') this.sent.push(data);
+  }
+  close(): void {}
+  terminate(): void {}
+  pause(): void {
+    this.reads = false;
+  }
+  resume(): void {
+    this.reads = true;
+  }
+}
+
+const PEER = peerAddress(alice.publicKeyBytes, 1);
+const MIB = 1_048_576;
+
+function keys(initiator: boolean): TransportKeys {
+  const [one, two] = [1, 2].map(n => new CipherState(crypto, new Uint8Array(32).fill(n))) as [
+    CipherState,
+    CipherState,
+  ];
+  return new TransportKeys({
+    localIndex: 1,
+    remoteIndex: 1,
+    send: initiator ? one : two,
+    receive: initiator ? two : one,
+    initiator,
+    handshakeHash: new Uint8Array(64),
+    createdAt: performance.now(),
+  });
+}
+
+/** A link that has a session with a peer, who seals records without keeping to any rule. */
+function linked(socket: HeldSocket): { link: Link; says: (channelId: number) => void } {
+  const endpoint = new Endpoint({
+    crypto,
+    keyPair: relay.keyPair,
+    connectionId: 9,
+    maxFrame: DEFAULT_MAX_FRAME,
+    wallClock: () => Date.now(),
+  });
+  endpoint.adopt(PEER, keys(false));
+  const link = new Link({
+    endpoint,
+    socket,
+    maxFrame: DEFAULT_MAX_FRAME,
+    publicKey: relay.publicKey,
+    serverPublicKey: relay.publicKey,
+  });
+  const peer = keys(true);
+  const says = (channelId: number): void => {
+    const writer = new RecordWriter(100);
+    writer.item(Opcode.TEXT, true, Uint8Array.of(1));
+    const header = { channelId, sequenced: true, opener: true, sequence: 3, acknowledgement: 0 };
+    link.binary(encodeEnvelope(PEER, ...peer.seal(writer.finish(header))));
+  };
+  return { link, says };
+}
+
+describe('a link whose other end does not read', () => {
+  it('does not gather answers without end', () => {
+    const socket = new HeldSocket();
+    const { link, says } = linked(socket);
+    says(1);
+    expect(socket.sent).toHaveLength(1);
+    // No room for anything more.
+    socket.bufferedAmount = 2 * MIB;
+    for (let i = 0; i < 5_000; i++) says(i + 2);
+    expect(socket.sent).toHaveLength(1);
+    socket.bufferedAmount = 0;
+    link.drained();
+    expect(socket.sent.length).toBeGreaterThan(1);
+    expect(socket.sent.length).toBeLessThan(2_000);
+  });
+
+  it('reads nothing more when far more waits than data alone could be, until that has gone', () => {
+    const socket = new HeldSocket();
+    const { link } = linked(socket);
+    const frame = encodeNotice(NoticeReason.PEER_GONE, peerAddress(relay.publicKeyBytes, 1));
+    const most = 4 * MIB + DEFAULT_MAX_FRAME;
+    socket.bufferedAmount = most;
+    link.binary(frame.slice());
+    expect(socket.reads).toBe(true);
+    socket.bufferedAmount = most + 1;
+    link.binary(frame.slice());
+    expect(socket.reads).toBe(false);
+    socket.bufferedAmount = MIB + 1;
+    link.drained();
+    expect(socket.reads).toBe(false);
+    socket.bufferedAmount = MIB;
+    link.drained();
+    expect(socket.reads).toBe(true);
+  });
+
+  it('goes on reading where nobody would tell it that there is room again', () => {
+    const socket = new HeldSocket(false);
+    const { link } = linked(socket);
+    socket.bufferedAmount = 100 * MIB;
+    link.binary(encodeNotice(NoticeReason.PEER_GONE, peerAddress(relay.publicKeyBytes, 1)));
+    expect(socket.reads).toBe(true);
+  });
+});
