@@ -189,11 +189,14 @@ export class Endpoint {
     const code = closeCodeFor(error);
     // A channel that no record of ours has announced is not known to the peer.
     if (channel.session) {
+      let { position } = channel;
       if (code !== undefined && channel.state !== 'opening' && !channel.closeSent) {
         this.#tell(channel, Opcode.CLOSE, encodeClose(code), now);
+        // It took a sequence number.
+        position = { ...position, sequence: position.sequence + 1 };
       }
       // Also after CLOSE: nothing that the peer still has to say would be heard.
-      this.#tell(channel, Opcode.RESET, resetPayload(error.code), now);
+      this.#tell(channel, Opcode.RESET, resetPayload(error.code), now, position);
     }
     this.#fail(channel, error);
   }
@@ -439,8 +442,8 @@ export class Endpoint {
   }
 
   /** One item to the peer of a channel that we know, outside of its queue. */
-  #tell(channel: Channel, opcode: Opcode, payload: Uint8Array, now: number): void {
-    const { session, id, opener, position } = channel;
+  #tell(channel: Channel, opcode: Opcode, payload: Uint8Array, now: number, position = channel.position): void {
+    const { session, id, opener } = channel;
     if (!session) return;
     const tell = (at: number): void => {
       this.#sendItem(session, id, opener, opcode, payload, position, at);
