@@ -74,7 +74,7 @@ export const CONNECT_TIMEOUT = 30_000;
 export const ACCEPT_TIMEOUT = 30_000;
 /** CLOSE must be answered within this. */
 export const CLOSE_TIMEOUT = 30_000;
-/** Channels with one peer, each way. */
+/** Channels with one peer, those of both ends together. */
 export const MAX_CHANNELS_PER_PEER = 1_024;
 /** OPEN, OPEN_ACCEPT and OPEN_REFUSE may be so large, bytes. */
 export const MAX_OPEN_PAYLOAD = 16_384;

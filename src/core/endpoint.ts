@@ -442,7 +442,13 @@ export class Endpoint {
   }
 
   /** One item to the peer of a channel that we know, outside of its queue. */
-  #tell(channel: Channel, opcode: Opcode, payload: Uint8Array, now: number, position = channel.position): void {
+  #tell(
+    channel: Channel,
+    opcode: Opcode,
+    payload: Uint8Array,
+    now: number,
+    position = channel.position,
+  ): void {
     const { session, id, opener } = channel;
     if (!session) return;
     const tell = (at: number): void => {

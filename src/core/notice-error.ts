@@ -12,7 +12,10 @@ export function noticeError(reason: NoticeReason): SecureWebSocketError {
         'The relay dropped a message: the queue to the peer is full.',
       );
     case Reason.REFUSED:
-      return new SecureWebSocketError('PEER_REFUSED', 'The relay does not allow messages to this address.');
+      return new SecureWebSocketError(
+        'PEER_REFUSED',
+        'The relay takes no messages for this address. To reach a peer behind it, end the URL with the public key of that peer.',
+      );
     case Reason.TOO_LARGE:
       return new SecureWebSocketError(
         'FRAME_TOO_LARGE',

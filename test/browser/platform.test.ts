@@ -131,7 +131,7 @@ describe('connect in a browser', () => {
       }
     }
     vi.stubGlobal('WebSocket', undefined);
-    const { socket, listener } = dial(plainEcho, { WebSocket: Counting as never });
+    const { socket, listener } = dial(plainEcho, { WebSocket: Counting });
     await listener.opened();
     expect(urls).toEqual([plainEcho]);
     socket.terminate();

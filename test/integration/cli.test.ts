@@ -610,7 +610,8 @@ describe.runIf(posix)('signals', () => {
     listen.kill('SIGSTOP');
     relay.kill('SIGINT');
     relay.kill('SIGTERM');
-    expect(await relay.exit).toBe(143);
+    // The one that comes second, which both can be. Without it the relay would wait, and end with 0.
+    expect([130, 143]).toContain(await relay.exit);
   });
 });
 

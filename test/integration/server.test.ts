@@ -180,7 +180,7 @@ describe('SecureWebSocketServer', () => {
     const server = await serve();
     server.on('connection', socket => {
       socket.on('message', (data, isBinary) => {
-        socket.send(data as Buffer, { binary: isBinary });
+        socket.send(data, { binary: isBinary });
       });
     });
     const client = new ClientSecureWebSocket(server.url ?? '', [], {

@@ -4,7 +4,6 @@ import { encodeInitiationPayload } from '../../src/core/handshake-payload.js';
 import { HandshakeState } from '../../src/core/noise/handshake-state.js';
 import { sessionPrologue } from '../../src/core/prologue.js';
 import { BodyType, encodeInitiation } from '../../src/core/sealed-body.js';
-import type { ErrorCode } from '../../src/core/errors.js';
 import { SessionsNode } from './sessions-node.js';
 import { bodyOf, type Packet, seededCrypto, typeOf, VirtualNetwork } from './virtual-network.js';
 

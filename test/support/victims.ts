@@ -28,8 +28,8 @@ export interface Victim {
   readonly sockets: ReadonlySet<Socket>;
   /** Bytes that wait in the memory of the victim to be sent. */
   buffered(): number;
-  /** Bytes that it has read, from those who are still there. */
-  bytesRead(): number;
+  /** Bytes that it has read of a client, given the client's end of the TCP connection. */
+  bytesRead(client: Socket): number;
   /** Somebody who has a session with the service, and does in it what it likes. */
   modified(): Promise<ModifiedClient>;
   /** Resolves when a client that has been there from the start, and a new one, have exchanged messages with the service. */
@@ -121,7 +121,8 @@ async function victim(
       return client;
     },
     buffered: () => [...sockets].reduce((sum, socket) => sum + socket.writableLength, 0),
-    bytesRead: () => [...sockets].reduce((sum, socket) => sum + socket.bytesRead, 0),
+    bytesRead: client =>
+      [...sockets].find(({ remotePort }) => remotePort === client.localPort)?.bytesRead ?? 0,
     async serves() {
       await resident.says('still here');
       const visitor = wellBehaved(location);

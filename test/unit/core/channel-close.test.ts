@@ -196,6 +196,36 @@ describe('ending a channel at once', () => {
     expect([a.endpoint.channelCount, b.endpoint.channelCount]).toEqual([0, 0]);
   });
 
+  it('frees a peer who waits for credit, and to whom nothing more would come', () => {
+    const { network, a, b, ours, theirs } = channels();
+    ours.pause();
+    b.send(theirs, new Uint8Array(3 * RECEIVE_WINDOW));
+    network.run();
+    a.terminate(ours, error('INVALID_UTF8'));
+    network.run();
+    expect(b.closed(theirs)).toMatchObject({ code: 1007, wasClean: true });
+  });
+
+  it('after hours of silence tells the peer, too, though keys must be made for it', () => {
+    const { network, a, b, ours, theirs } = channels();
+    const second = a.open(b.address);
+    network.run();
+    network.advance(3 * 3_600_000);
+    for (const channel of [ours, second]) a.terminate(channel, error('ABORTED'));
+    network.run();
+    for (const channel of [theirs, b.incoming[1]!]) {
+      expect(b.closed(channel)).toMatchObject({ error: { code: 'CHANNEL_RESET' } });
+    }
+    expect([a.endpoint.hasOutput, b.endpoint.channelCount]).toEqual([false, 0]);
+    // And nothing is kept of a peer that has gone in the meantime.
+    const next = channels();
+    next.network.advance(3_600_000);
+    next.network.fault = () => [];
+    next.a.terminate(next.ours, error('ABORTED'));
+    next.network.advance(200_000);
+    expect(next.a.endpoint.wakeAt).toBe(Infinity);
+  });
+
   it('after CLOSE has been sent takes nothing back', () => {
     const { network, a, b, ours, theirs } = channels();
     b.send(theirs, new Uint8Array(2 * RECEIVE_WINDOW));

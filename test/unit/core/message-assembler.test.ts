@@ -136,7 +136,7 @@ describe('MessageAssembler', () => {
             'PROTOCOL_VIOLATION',
             'MESSAGE_TOO_LARGE',
           );
-          if (refused) return;
+          if (refused as boolean) return;
         }
       }),
       runs(300),

@@ -1,10 +1,14 @@
-import { describe, expect, it } from 'vitest';
+import { EventEmitter } from 'node:events';
+import { describe, expect, it, vi } from 'vitest';
+import type { WebSocket } from 'ws';
 import { DEFAULT_MAX_FRAME } from '../../../src/core/constants.js';
 import { Endpoint } from '../../../src/core/endpoint.js';
 import { encodeEnvelope, encodeNotice, NoticeReason, peerAddress } from '../../../src/core/frame.js';
 import { CipherState } from '../../../src/core/noise/cipher-state.js';
 import { Opcode, RecordWriter } from '../../../src/core/record.js';
+import { RegistrationClient } from '../../../src/core/registration.js';
 import { TransportKeys } from '../../../src/core/transport-keys.js';
+import { acceptDirect } from '../../../src/link/accept.js';
 import { Link } from '../../../src/link/link.js';
 import type { RawSocket } from '../../../src/link/raw-socket.js';
 import { alice, crypto, relay } from '../../support/registration.js';
@@ -115,5 +119,50 @@ describe('a link whose other end does not read', () => {
     socket.bufferedAmount = 100 * MIB;
     link.binary(encodeNotice(NoticeReason.PEER_GONE, peerAddress(relay.publicKeyBytes, 1)));
     expect(socket.reads).toBe(true);
+  });
+});
+
+/** As much of a WebSocket of `ws` as a registration needs. */
+class HeldWebSocket extends EventEmitter {
+  readonly sent: (string | Uint8Array)[] = [];
+  readonly readyState = 1;
+  binaryType = 'nodebuffer';
+  bufferedAmount = 0;
+  send(data: string | Uint8Array): void {
+    this.sent.push(data);
+  }
+  close(): void {}
+  terminate(): void {}
+}
+
+describe('a service that is dialled itself', () => {
+  it('tells of addresses that are not there only while that is read', async () => {
+    const ws = new HeldWebSocket();
+    const location = 'wss://service.example';
+    const options = { identity: relay, addresses: [location] };
+    const accepted = acceptDirect(ws as unknown as WebSocket, options);
+    const client = new RegistrationClient({ identity: alice, now: Date.now() }, location);
+    client.challenge(ws.sent[0] as string, Date.now());
+    ws.emit('message', Buffer.from(client.response(Date.now())), false);
+    client.success(ws.sent[1] as string, performance.now());
+    // The service goes on when its promises have settled.
+    await Promise.resolve();
+    const frame = encodeEnvelope(PEER, Uint8Array.of(1));
+    const asks = (): void => {
+      for (let i = 0; i < 10; i++) ws.emit('message', Buffer.from(frame), true);
+    };
+    asks();
+    await vi.waitFor(() => {
+      expect(ws.sent).toHaveLength(2 + 10);
+    });
+    expect(ws.sent.at(-1)).toEqual(encodeNotice(NoticeReason.NOT_HERE, PEER));
+    ws.bufferedAmount = 100_000;
+    asks();
+    expect(ws.sent).toHaveLength(2 + 10);
+    ws.bufferedAmount = 1_000;
+    asks();
+    expect(ws.sent).toHaveLength(2 + 20);
+    ws.emit('close', 1006, Buffer.alloc(0));
+    await expect(accepted).rejects.toMatchObject({ code: 'LINK_LOST' });
   });
 });

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { connectWebSocket } from '../../../src/link/platform/web-socket.js';
-import type { WebSocketConstructor } from '../../../src/link/raw-socket.js';
 import { RecordingListener } from '../../support/recording-listener.js';
 
 /** A WHATWG WebSocket without a network: the test plays the other end. */
@@ -44,7 +43,7 @@ class FakeWebSocket extends EventTarget {
 
 function dial() {
   const listener = new RecordingListener();
-  const socket = connectWebSocket(FakeWebSocket as unknown as WebSocketConstructor, 'ws://a/b', listener);
+  const socket = connectWebSocket(FakeWebSocket, 'ws://a/b', listener);
   return { socket, listener, native: FakeWebSocket.last };
 }
 
