@@ -1,4 +1,4 @@
-import { Channel, type ChannelEvent } from './channel.js';
+import { Channel } from './channel.js';
 import { closeCodeFor, encodeClose, resetPayload } from './close-status.js';
 import {
   ACCEPT_TIMEOUT,
@@ -7,7 +7,8 @@ import {
   DEFAULT_MAX_PAYLOAD,
   MAX_CHANNELS_PER_PEER,
 } from './constants.js';
-import type { Crypto, KeyPair } from './crypto.js';
+import { Deadlines } from './deadlines.js';
+import type { EndpointEvent, EndpointOptions } from './endpoint-options.js';
 import { asSecureWebSocketError, type ErrorCode, SecureWebSocketError } from './errors.js';
 import { decodeFrame, ENVELOPE_HEADER_LENGTH, encodeEnvelope, encodeListen, peerAddress } from './frame.js';
 import { decodeOpen, encodeOpen, type OpenParameters } from './open-parameters.js';
@@ -23,24 +24,7 @@ import type { Session } from './session.js';
 import { type Attempt, Sessions } from './sessions.js';
 import { TRANSPORT_OVERHEAD, type TransportKeys } from './transport-keys.js';
 
-/** What the owner of an endpoint has to know of. */
-export type EndpointEvent =
-  | ChannelEvent
-  /** Something hostile or broken was refused, without harm to any channel. For diagnosis. */
-  | { readonly type: 'refused'; readonly error: SecureWebSocketError };
-
-export interface EndpointOptions {
-  readonly crypto: Crypto;
-  readonly keyPair: KeyPair;
-  /** The connection id that the server gave us. */
-  readonly connectionId: number;
-  /** Largest frame, bytes, header included. */
-  readonly maxFrame: number;
-  /** Largest whole message that channels accept, bytes. */
-  readonly maxPayload?: number | undefined;
-  /** Milliseconds since 1970: a hint to peers, never used for anything that must hold. */
-  readonly wallClock: () => number;
-}
+export type { EndpointEvent, EndpointOptions };
 
 /**
  * All sessions and channels of one registered link. Sans I/O: frames and the time (milliseconds of a clock that only
@@ -55,7 +39,7 @@ export class Endpoint {
   /** Dialled channels whose session is not there yet. */
   readonly #waiting = new Map<Channel, Attempt>();
   /** When each channel that waits for its peer or its owner has waited long enough. */
-  readonly #deadlines = new Map<Channel, number>();
+  readonly #deadlines = new Deadlines<Channel>();
   /** Channels that may have something to send, in the order of their turn. */
   readonly #ready = new Set<Channel>();
   /** Answers about channels that are not there. They wait for room in the network like all else, and are not many. */
@@ -66,7 +50,6 @@ export class Endpoint {
   #events: EndpointEvent[] = [];
   #listening = false;
   #nextChannelId = 1;
-  #wakeAt = Infinity;
 
   constructor(options: EndpointOptions) {
     this.#options = options;
@@ -116,7 +99,7 @@ export class Endpoint {
 
   /** When `timeout` wants to be called, or Infinity. */
   get wakeAt(): number {
-    return Math.min(this.#wakeAt, this.#sessions.wakeAt);
+    return Math.min(this.#deadlines.wakeAt, this.#sessions.wakeAt);
   }
 
   /** Listens at our key, or stops: peers with whom there is no session may start one, and open channels. */
@@ -144,7 +127,7 @@ export class Endpoint {
     const session = this.#sessions.find(address);
     if (session) this.#attach(channel, session);
     else this.#waiting.set(channel, this.#sessions.dial(address, now));
-    this.#deadline(channel, now + CONNECT_TIMEOUT);
+    this.#deadlines.set(channel, now + CONNECT_TIMEOUT);
     return channel;
   }
 
@@ -178,7 +161,7 @@ export class Endpoint {
       );
       return;
     }
-    if (channel.state === 'open') this.#deadline(channel, now + CLOSE_TIMEOUT);
+    if (channel.state === 'open') this.#deadlines.set(channel, now + CLOSE_TIMEOUT);
     channel.close(code, reason);
     this.wake(channel);
   }
@@ -214,12 +197,7 @@ export class Endpoint {
 
   timeout(now: number): void {
     this.#sessions.timeout(now);
-    if (now < this.#wakeAt) return;
-    this.#wakeAt = Infinity;
-    for (const [channel, at] of [...this.#deadlines]) {
-      if (at <= now) this.#expired(channel, now);
-      else this.#wakeAt = Math.min(this.#wakeAt, at);
-    }
+    for (const channel of this.#deadlines.expired(now)) this.#expired(channel, now);
   }
 
   /**
@@ -306,11 +284,6 @@ export class Endpoint {
     this.#remove(channel);
   }
 
-  #deadline(channel: Channel, at: number): void {
-    this.#deadlines.set(channel, at);
-    this.#wakeAt = Math.min(this.#wakeAt, at);
-  }
-
   #expired(channel: Channel, now: number): void {
     if (channel.state === 'opening') {
       const message = `The peer did not answer within ${String(CONNECT_TIMEOUT / 1000)} s.`;
@@ -372,7 +345,7 @@ export class Endpoint {
     }
     if (channel.state === 'closed') this.#remove(channel);
     else if (channel.state === 'closing' && !this.#deadlines.has(channel))
-      this.#deadline(channel, now + CLOSE_TIMEOUT);
+      this.#deadlines.set(channel, now + CLOSE_TIMEOUT);
     else if (channel.state === 'open' && channel.opener) this.#deadlines.delete(channel);
     this.wake(channel);
   }
@@ -437,7 +410,7 @@ export class Endpoint {
     channel.handshakeHash = keys.handshakeHash;
     channel.offered(open.window);
     channel.receive(header, record.subarray(0, RECORD_HEADER_LENGTH));
-    this.#deadline(channel, now + ACCEPT_TIMEOUT);
+    this.#deadlines.set(channel, now + ACCEPT_TIMEOUT);
     this.#events.push({ type: 'incoming', channel, open });
   }
 

@@ -9,7 +9,6 @@ import {
   REKEY_TIMEOUT,
   UNCONFIRMED_HANDSHAKE_TIME,
 } from './constants.js';
-import type { Crypto, KeyPair } from './crypto.js';
 import { asSecureWebSocketError, SecureWebSocketError } from './errors.js';
 import { isReachedBy, PUBLIC_KEY_LENGTH, type NoticeReason, NoticeReason as Reason } from './frame.js';
 import { HandshakeBudget } from './handshake-budget.js';
@@ -24,50 +23,10 @@ import { decodeSealedBody, encodeInitiation, encodeResponse } from './sealed-bod
 import { SeenEphemerals } from './seen-ephemerals.js';
 import { Session, staysInitiator } from './session.js';
 import { sessionPrologue } from './prologue.js';
+import type { Attempt, SessionsOptions, SessionsOwner } from './sessions-owner.js';
 import { TransportKeys } from './transport-keys.js';
 
-/** A handshake that we started and that is not answered yet. */
-export interface Attempt {
-  /** The peer address as it was dialled; the connection id may be 0. */
-  readonly address: Uint8Array;
-  /** The session that it renews, if there is one. */
-  readonly session: Session | undefined;
-  readonly startedAt: number;
-}
-
-/** What the sessions tell the endpoint that they belong to. */
-export interface SessionsOwner {
-  /** A sealed body is to be sent. */
-  send(address: Uint8Array, ...body: Uint8Array[]): void;
-  /** True when handshakes of peers with whom there is no session are welcome. */
-  acceptsStrangers(): boolean;
-  /** Our handshake was answered: `session` has current keys. */
-  established(attempt: Attempt, session: Session): void;
-  /** The peer holds the keys of a handshake that we answered: `session` has current keys. */
-  confirmed(session: Session): void;
-  /** An authentic record, opened with `keys`. */
-  plaintext(session: Session, keys: TransportKeys, plaintext: Uint8Array, now: number): void;
-  /** `session` is over, with everything on it. Its keys are wiped afterwards: the peer can still be told. */
-  failed(session: Session, error: SecureWebSocketError, now: number): void;
-  attemptFailed(attempt: Attempt, error: SecureWebSocketError): void;
-  /** True while something stands on `session`, so that it must outlive its keys. */
-  uses(session: Session): boolean;
-  /** Something from the network was refused without harm to anything. For diagnosis. */
-  refused(error: SecureWebSocketError): void;
-}
-
-export interface SessionsOptions {
-  readonly crypto: Crypto;
-  readonly keyPair: KeyPair;
-  /** Our own 36-byte address. */
-  readonly address: Uint8Array;
-  readonly owner: SessionsOwner;
-  /** Milliseconds since 1970, as a hint to the peer. */
-  readonly wallClock: () => number;
-}
-
-/** Indices of keys wiped lately that are remembered. */
-const MAX_RETIRED = 4_096;
+export type { Attempt, SessionsOptions, SessionsOwner };
 
 interface PendingAttempt extends Attempt {
   localIndex: number;

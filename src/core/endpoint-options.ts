@@ -1,0 +1,22 @@
+import type { ChannelEvent } from './channel.js';
+import type { Crypto, KeyPair } from './crypto.js';
+import type { SecureWebSocketError } from './errors.js';
+
+/** What the owner of an endpoint has to know of. */
+export type EndpointEvent =
+  | ChannelEvent
+  /** Something hostile or broken was refused, without harm to any channel. For diagnosis. */
+  | { readonly type: 'refused'; readonly error: SecureWebSocketError };
+
+export interface EndpointOptions {
+  readonly crypto: Crypto;
+  readonly keyPair: KeyPair;
+  /** The connection id that the server gave us. */
+  readonly connectionId: number;
+  /** Largest frame, bytes, header included. */
+  readonly maxFrame: number;
+  /** Largest whole message that channels accept, bytes. */
+  readonly maxPayload?: number | undefined;
+  /** Milliseconds since 1970: a hint to peers, never used for anything that must hold. */
+  readonly wallClock: () => number;
+}
