@@ -42,6 +42,3 @@ export interface SessionsOptions {
   /** Milliseconds since 1970, as a hint to the peer. */
   readonly wallClock: () => number;
 }
-
-/** Indices of keys wiped lately that are remembered. */
-const MAX_RETIRED = 4_096;

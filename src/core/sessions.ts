@@ -28,6 +28,9 @@ import { TransportKeys } from './transport-keys.js';
 
 export type { Attempt, SessionsOptions, SessionsOwner };
 
+/** Indices of keys wiped lately that are remembered. */
+const MAX_RETIRED = 4_096;
+
 interface PendingAttempt extends Attempt {
   localIndex: number;
   state: HandshakeState;

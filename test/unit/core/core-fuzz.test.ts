@@ -15,6 +15,7 @@ const LATENCY = 2_000;
 
 type Operation =
   | { type: 'open'; from: number; to: number; exact: boolean }
+  | { type: 'cross'; one: number; other: number }
   | { type: 'send'; end: number; size: number; times: number }
   | { type: 'ping' | 'pause' | 'resume' | 'terminate'; end: number }
   | { type: 'close'; end: number; code: number | undefined }
@@ -38,6 +39,7 @@ const op = <R>(type: Operation['type'], rest: { [K in keyof R]: fc.Arbitrary<R[K
 const operations: fc.Arbitrary<Operation[]> = fc.array(
   fc.oneof(
     { weight: 4, arbitrary: op('open', { from: pick, to: pick, exact: fc.boolean() }) },
+    { weight: 2, arbitrary: op('cross', { one: pick, other: pick }) },
     {
       weight: 8,
       arbitrary: op('send', {
@@ -193,6 +195,14 @@ class World {
         const to = this.nodes[operation.to % this.nodes.length]!;
         // Nobody talks to itself.
         if (from !== to) this.#open(from, operation.exact ? to.address : to.anyAddress);
+        return;
+      }
+      case 'cross': {
+        const one = this.nodes[operation.one % this.nodes.length]!;
+        const other = this.nodes[operation.other % this.nodes.length]!;
+        if (one === other) return;
+        this.#open(one, other.anyAddress);
+        this.#open(other, one.anyAddress);
         return;
       }
       case 'deliver':

@@ -351,6 +351,20 @@ describe('age', () => {
     }
   });
 
+  it('of keys that are about to end makes fresh ones be waited for: what is said must have time to arrive', () => {
+    const { network, a, b } = connected();
+    network.advance(REJECT_AFTER_TIME - 500);
+    expect(a.say(b, 'would arrive too late')).toBe(false);
+    network.run();
+    expect(a.say(b, 'in time')).toBe(true);
+    network.collect();
+    network.now += 1_000;
+    for (const node of [a, b]) node.timeout(network.now);
+    network.run();
+    expect(b.texts).toEqual(['in time']);
+    expectNoHarm(a, b);
+  });
+
   it('has all keys wiped, on both ends, without anybody asking', () => {
     const { network, a, b } = connected();
     const keys = [a.sessionWith(b)!.current!, b.sessionWith(a)!.current!];
