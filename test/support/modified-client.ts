@@ -1,8 +1,8 @@
 import type { WebSocket } from 'ws';
 import { utf8 } from '../../src/core/bytes.js';
 import { RECEIVE_WINDOW } from '../../src/core/constants.js';
-import { encodeEnvelope, decodeFrame, peerAddress } from '../../src/core/frame.js';
-import { encodeInitiationPayload } from '../../src/core/handshake-payload.js';
+import { decodeFrame, encodeEnvelope, encodeListen, peerAddress } from '../../src/core/frame.js';
+import { encodeInitiationPayload, encodeResponsePayload } from '../../src/core/handshake-payload.js';
 import type { Identity } from '../../src/core/identity.js';
 import { HandshakeState } from '../../src/core/noise/handshake-state.js';
 import { sessionPrologue } from '../../src/core/prologue.js';
@@ -14,7 +14,7 @@ import {
   type RecordHeader,
   RecordWriter,
 } from '../../src/core/record.js';
-import { decodeSealedBody, encodeInitiation } from '../../src/core/sealed-body.js';
+import { decodeSealedBody, encodeInitiation, encodeResponse } from '../../src/core/sealed-body.js';
 import { TransportKeys } from '../../src/core/transport-keys.js';
 import { EventQueue } from './event-queue.js';
 import { RelayClient } from './relay-client.js';
@@ -92,17 +92,31 @@ export class ModifiedClient {
     const body = decodeSealedBody(frame.body);
     if (body.type !== 'response') throw new Error(`${body.type} instead of an answer`);
     state.readMessage(body.noise);
-    const { send, receive } = state.split();
-    const keys = new TransportKeys({
-      localIndex: LOCAL_INDEX,
-      remoteIndex: body.senderIndex,
-      send,
-      receive,
-      initiator: true,
-      handshakeHash: state.handshakeHash,
-      createdAt: performance.now(),
-    });
-    return new ModifiedClient(client, frame.address, keys);
+    return new ModifiedClient(client, frame.address, sessionKeys(state, body.senderIndex, true));
+  }
+
+  /** Listens at a relay like a service; `next` gives the sessions that others make with it. */
+  static async listen(url: string): Promise<{ publicKey: string; next: () => Promise<ModifiedClient> }> {
+    const client = await RelayClient.connect(url);
+    client.send(encodeListen(true));
+    // What the relay answers next, it answers after it has seen LISTEN.
+    client.send(encodeEnvelope(peerAddress(client.serverKey, 0), Uint8Array.of(0)));
+    await client.frames.next();
+    return { publicKey: client.identity.publicKey, next: () => ModifiedClient.#answer(client) };
+  }
+
+  static async #answer(client: RelayClient): Promise<ModifiedClient> {
+    const frame = await client.frames.next();
+    if (frame.type !== 'envelope') throw new Error(`a ${frame.type} instead of a handshake`);
+    const body = decodeSealedBody(frame.body);
+    if (body.type !== 'initiation') throw new Error(`${body.type} instead of a handshake`);
+    const { crypto, keyPair } = client.identity;
+    const prologue = sessionPrologue(frame.address.subarray(0, 32), keyPair.publicKey);
+    const state = new HandshakeState({ crypto, pattern: 'IK', initiator: false, prologue, s: keyPair });
+    state.readMessage(body.noise);
+    const response = state.writeMessage(encodeResponsePayload());
+    client.send(encodeEnvelope(frame.address, encodeResponse(LOCAL_INDEX, body.senderIndex, response)));
+    return new ModifiedClient(client, frame.address, sessionKeys(state, body.senderIndex, false));
   }
 
   /** Seals any plaintext and sends it. */
@@ -148,4 +162,19 @@ export class ModifiedClient {
     if (!plaintext || plaintext.length === 0) return;
     this.records.push({ header: decodeRecordHeader(plaintext), items: decodeItems(plaintext) });
   }
+}
+
+function sessionKeys(state: HandshakeState, remoteIndex: number, initiator: boolean): TransportKeys {
+  const { handshakeHash } = state;
+  const { send, receive } = state.split();
+  const createdAt = performance.now();
+  return new TransportKeys({
+    localIndex: LOCAL_INDEX,
+    remoteIndex,
+    send,
+    receive,
+    initiator,
+    handshakeHash,
+    createdAt,
+  });
 }

@@ -4,11 +4,12 @@ import { CLOSE_TIMEOUT, RECEIVE_WINDOW } from '../../../src/core/constants.js';
 import { type ErrorCode, SecureWebSocketError } from '../../../src/core/errors.js';
 import { Opcode } from '../../../src/core/record.js';
 import { channels } from '../../support/endpoint-node.js';
+import { SLOW } from '../../support/fuzz.js';
 import { openedByRaw, openedToRaw } from '../../support/raw-peer.js';
 
 const error = (code: ErrorCode) => new SecureWebSocketError(code, 'why');
 
-describe('CLOSE', () => {
+describe('CLOSE', SLOW, () => {
   it.each([
     [1000, 'bye', 1000, 'bye'],
     [3000, '', 3000, ''],
@@ -247,7 +248,7 @@ describe('ending a channel at once', () => {
   });
 });
 
-describe('maxPayload', () => {
+describe('maxPayload', SLOW, () => {
   it.each([1_000, 300_000, RECEIVE_WINDOW - 100, RECEIVE_WINDOW, 3_000_000])(
     'of %d bytes: what is larger is refused with 1009, what is not arrives',
     maxPayload => {

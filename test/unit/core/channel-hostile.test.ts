@@ -264,7 +264,7 @@ describe('records that are lost, repeated or broken', () => {
   });
 });
 
-describe('a channel that is not there', () => {
+describe('a channel that is not there', SLOW, () => {
   it('is answered with RESET, but never RESET, CLOSE or CREDIT: that would not end', () => {
     for (const [items, answered] of [
       [[[TEXT, 'x']], true],

@@ -25,7 +25,7 @@ function pattern(length: number): Uint8Array {
 /** A fast comparison: a matcher that shows differences takes long for megabytes. */
 const same = (a: unknown, b: Uint8Array): boolean => a instanceof Uint8Array && Buffer.compare(a, b) === 0;
 
-describe('messages', () => {
+describe('messages', SLOW, () => {
   it('arrive whole, in order, as text or binary as they were sent', () => {
     const { network, a, b, ours, theirs } = channels();
     const binary = Uint8Array.of(0, 255);
@@ -36,7 +36,7 @@ describe('messages', () => {
     expect(a.messages(ours)).toEqual(['back']);
   });
 
-  it('of any size arrive whole, in frames of any size', SLOW, () => {
+  it('of any size arrive whole, in frames of any size', () => {
     const sizes = fc.oneof(
       fc.nat(200),
       fc.integer({ min: MIN_MAX_FRAME - 200, max: MIN_MAX_FRAME + 200 }),
@@ -63,7 +63,6 @@ describe('messages', () => {
 
   it.each([1, 65_535, 65_536, MIB - 1, RECEIVE_WINDOW, RECEIVE_WINDOW + 1, 5 * MIB, 64 * MIB])(
     'of %d bytes arrive whole',
-    SLOW,
     size => {
       const { network, a, b, ours, theirs } = channels();
       network.recording = false;
@@ -99,7 +98,7 @@ describe('messages', () => {
     expect(network.passed.slice(before).filter(({ from }) => from === a)).toHaveLength(3);
   });
 
-  it('of several channels do not mix, whatever is sent on them', SLOW, () => {
+  it('of several channels do not mix, whatever is sent on them', () => {
     const operations = fc.array(
       fc.record({ channel: fc.nat(2), back: fc.boolean(), data: bytes(3_000), run: fc.boolean() }),
       { maxLength: 30 },
@@ -169,7 +168,7 @@ describe('bufferedAmount', () => {
   });
 });
 
-describe('flow control', () => {
+describe('flow control', SLOW, () => {
   it('lets a sender go on as far as the window, counting each item with its overhead', () => {
     const { node, peer, network, channel } = openedToRaw();
     const items = () => peer.records.flatMap(record => record.items).filter(item => item.opcode <= 2);
@@ -253,7 +252,7 @@ describe('flow control', () => {
     expect(ours.bufferedAmount).toBe(0);
   });
 
-  it('lets a reader pause and go on at any moment', SLOW, () => {
+  it('lets a reader pause and go on at any moment', () => {
     const steps = fc.array(fc.record({ paused: fc.boolean(), size: fc.nat(400_000), run: fc.boolean() }), {
       maxLength: 15,
     });
@@ -358,7 +357,7 @@ function sealed(
   return frame!;
 }
 
-describe('flush', () => {
+describe('flush', SLOW, () => {
   it('lets channels take turns: a large message does not keep a small one waiting', () => {
     const { network, a, b, ours, theirs } = channels();
     const second = a.open(b.address);

@@ -354,7 +354,7 @@ describe('endpoints on a network without faults', SLOW, () => {
         }
         world.finish();
       }),
-      runs(250),
+      runs(80),
     );
   });
 });
@@ -376,7 +376,7 @@ describe('endpoints on a network that loses, repeats, reorders, tampers and lies
         }
         world.finish();
       }),
-      runs(250),
+      runs(80),
     );
   });
 });

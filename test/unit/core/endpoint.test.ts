@@ -11,6 +11,7 @@ import { encodeEnvelope, encodeListen, NoticeReason, peerAddress } from '../../.
 import { BodyType } from '../../../src/core/sealed-body.js';
 import { channels, EndpointNode, endpoints } from '../../support/endpoint-node.js';
 import { expectCode } from '../../support/errors.js';
+import { SLOW } from '../../support/fuzz.js';
 import { client, LOCATION, relay, server } from '../../support/registration.js';
 import { bodyOf, typeOf, VirtualNetwork } from '../../support/virtual-network.js';
 
@@ -367,7 +368,7 @@ describe('an endpoint', () => {
   });
 });
 
-describe('keys', () => {
+describe('keys', SLOW, () => {
   it('are renewed while traffic flows on several channels both ways, and nothing is lost', () => {
     const { network, a, b, ours, theirs } = channels();
     const second = a.open(b.address);

@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { fromHex } from '../../../src/core/bytes.js';
 import { normalizeLocation, parseLocation } from '../../../src/core/location.js';
 import { expectCode } from '../../support/errors.js';
-import { parsesOrRefuses, runs } from '../../support/fuzz.js';
+import { parsesOrRefuses, runs, SLOW } from '../../support/fuzz.js';
 
 const HEX = '8f40c5adb68f25624ae5b214ea767a6ec94d829d3d7b5e1ad1ba6f3e2138285f';
 const OTHER = HEX.replace('8f', '01');
 const locate = (url: string, direct?: boolean) => parseLocation(new URL(url), direct);
 
-describe('parseLocation', () => {
+describe('parseLocation', SLOW, () => {
   it.each([
     // What is dialled ends before the key; what follows it is for the peer alone.
     ['wss://relay.example', `/${HEX}`, 'wss://relay.example/', '/'],
@@ -114,12 +114,12 @@ describe('parseLocation', () => {
           expect(() => new URL(location.dialled)).not.toThrow();
         },
       ),
-      runs(200),
+      runs(60),
     );
   });
 });
 
-describe('normalizeLocation', () => {
+describe('normalizeLocation', SLOW, () => {
   it.each([
     ['wss://relay.example', 'wss://relay.example'],
     ['wss://relay.example/', 'wss://relay.example'],

@@ -5,13 +5,13 @@ import { MIN_FRAGMENT } from '../../../src/core/constants.js';
 import { MessageAssembler } from '../../../src/core/message-assembler.js';
 import { type Item, Opcode } from '../../../src/core/record.js';
 import { expectCode } from '../../support/errors.js';
-import { parsesOrRefuses, runs } from '../../support/fuzz.js';
+import { parsesOrRefuses, runs, SLOW } from '../../support/fuzz.js';
 
 const { CONTINUATION, TEXT, BINARY } = Opcode;
 const filled = (length: number, value = length): Uint8Array => new Uint8Array(length).fill(value);
 const item = (opcode: Item['opcode'], fin: boolean, payload: Uint8Array): Item => ({ opcode, fin, payload });
 
-describe('MessageAssembler', () => {
+describe('MessageAssembler', SLOW, () => {
   it('gives a whole message at once, empty ones too', () => {
     const assembler = new MessageAssembler(100);
     expect(assembler.add(item(TEXT, true, Uint8Array.of(1)))).toEqual({

@@ -10,7 +10,7 @@ import {
   isToken,
 } from '../../../src/core/open-parameters.js';
 import { expectCode } from '../../support/errors.js';
-import { bytes, parsesOrRefuses, runs, tamperings } from '../../support/fuzz.js';
+import { bytes, parsesOrRefuses, runs, SLOW, tamperings } from '../../support/fuzz.js';
 
 const json = (value: unknown): Uint8Array => utf8(JSON.stringify(value));
 const DECODERS = [decodeOpen, decodeOpenAccept, decodeOpenRefuse];
@@ -121,7 +121,7 @@ describe('OPEN_REFUSE', () => {
   });
 });
 
-describe('all three', () => {
+describe('all three', SLOW, () => {
   it('are at most 16 KiB, for whoever writes and for whoever reads', () => {
     const open = (length: number) => ({ target: `/${'x'.repeat(length)}`, protocols: [], window: 0 });
     const least = encodeOpen(open(0)).length;

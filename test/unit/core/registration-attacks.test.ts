@@ -33,7 +33,7 @@ const CHALLENGE_CODES: ErrorCode[] = [
   'ADDRESS_NOT_CLAIMED',
 ];
 
-describe('malformed messages', () => {
+describe('malformed messages', SLOW, () => {
   const challenge = server().challenge();
   const replaced = (changes: Record<string, unknown>): string =>
     JSON.stringify({ ...fieldsOf(challenge), ...changes });
@@ -92,7 +92,7 @@ describe('malformed messages', () => {
     expect(by.success(success, MONOTONIC).connectionId).toBe(1);
   });
 
-  it('whatever they are, have a code', SLOW, () => {
+  it('whatever they are, have a code', () => {
     const texts = fc.oneof(
       fc.string(),
       fc.json(),

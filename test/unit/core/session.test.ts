@@ -15,7 +15,7 @@ import { Session, staysInitiator } from '../../../src/core/session.js';
 import { loadSodium } from '../../../src/core/sodium.js';
 import { TransportKeys } from '../../../src/core/transport-keys.js';
 import { expectCode } from '../../support/errors.js';
-import { bytes, flipped, runs } from '../../support/fuzz.js';
+import { bytes, flipped, runs, SLOW } from '../../support/fuzz.js';
 
 const crypto = await loadSodium();
 const ADDRESS = peerAddress(new Uint8Array(32).fill(9), 7);
@@ -53,7 +53,7 @@ function newSession(stays = true) {
   return { session: new Session(ADDRESS, stays, keys => retired.push(keys)), retired };
 }
 
-describe('TransportKeys', () => {
+describe('TransportKeys', SLOW, () => {
   it('write type, receiver index, counter and ciphertext', () => {
     const { ours } = agree(0x0102);
     expect([...seal(ours).subarray(0, 13)]).toEqual([4, 0, 0, 4, 0xea, 0, 0, 0, 0, 0, 0, 0, 0]);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { REJECT_AFTER_TIME, REKEY_AFTER_TIME, REKEY_TIMEOUT } from '../../../src/core/constants.js';
 import { BodyType } from '../../../src/core/sealed-body.js';
+import { SLOW } from '../../support/fuzz.js';
 import { SessionsNode } from '../../support/sessions-node.js';
 import {
   connected,
@@ -12,7 +13,7 @@ import {
 } from '../../support/sessions-scene.js';
 import { typeOf } from '../../support/virtual-network.js';
 
-describe('both at once', () => {
+describe('both at once', SLOW, () => {
   it.each(['a lower', 'b lower'] as const)('dialling whoever listens: both get through (%s)', order => {
     const { network, a, b } = two(order);
     a.sessions.dial(b.anyAddress, network.now);

@@ -8,6 +8,7 @@ import {
 import { connectionIdOf, NoticeReason, peerAddress } from '../../../src/core/frame.js';
 import { BodyType } from '../../../src/core/sealed-body.js';
 import { expectCode } from '../../support/errors.js';
+import { SLOW } from '../../support/fuzz.js';
 import { SessionsNode } from '../../support/sessions-node.js';
 import {
   connected,
@@ -244,7 +245,7 @@ describe('notices of the relay', () => {
   });
 });
 
-describe('renewal', () => {
+describe('renewal', SLOW, () => {
   it('is started by the initiator after REKEY_AFTER_TIME of use, again and again, and nothing is lost', () => {
     const { network, a, b } = connected();
     const sent: string[] = [];
