@@ -48,13 +48,33 @@ function isCloseCode(code: number): boolean {
 }
 
 /** The item that tells a peer that a channel is over, and why. */
-export function resetPayload(code: ErrorCode): Uint8Array {
+export function resetPayload(code: ErrorCode | typeof SUSPENSION): Uint8Array {
   return utf8(code);
+}
+
+/** The RESET of an end that gave up a session but not its channels: they are to be resumed in another. */
+export const SUSPENSION = 'SUSPENDED';
+
+export function isSuspension(payload: Uint8Array): boolean {
+  return fromUtf8(payload) === SUSPENSION;
+}
+
+/** The RESET of an end that knows no channel of this name, in this session. It may know the channel all the same. */
+export const UNKNOWN_CHANNEL = 'CHANNEL_RESET';
+
+export function isUnknownChannel(payload: Uint8Array): boolean {
+  return fromUtf8(payload) === UNKNOWN_CHANNEL;
 }
 
 /** What a RESET of the peer means here. Its code is shown, and acted on by nobody. */
 export function resetError(payload: Uint8Array): SecureWebSocketError {
   const code = fromUtf8(payload.subarray(0, 64)) ?? '';
+  if (code === 'CHANNEL_LOST') {
+    return new SecureWebSocketError(
+      'CHANNEL_LOST',
+      'The peer does not know the connection any more: it was started anew, or has given the connection up.',
+    );
+  }
   const why = /^[A-Z0-9_]+$/.test(code) ? ` (${code})` : '';
   return new SecureWebSocketError(
     'CHANNEL_RESET',

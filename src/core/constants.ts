@@ -47,6 +47,8 @@ export const MAX_HANDSHAKE_PAYLOAD = 1_024;
 export const REGISTRATION_TIMEOUT = 10_000;
 /** Largest registration message, bytes, and the most that an unregistered link may send in all. */
 export const MAX_REGISTRATION_MESSAGE = 8_192;
+/** Longest token that a client may show when it registers, UTF-16 code units. */
+export const MAX_TOKEN_LENGTH = 4_096;
 /** Frames may be so large, header included, unless the server says less. */
 export const DEFAULT_MAX_FRAME = 262_144;
 /** The least frame limit that a server may tell, bytes: the largest OPEN must fit. */
@@ -78,3 +80,30 @@ export const CLOSE_TIMEOUT = 30_000;
 export const MAX_CHANNELS_PER_PEER = 1_024;
 /** OPEN, OPEN_ACCEPT and OPEN_REFUSE may be so large, bytes. */
 export const MAX_OPEN_PAYLOAD = 16_384;
+
+/** Close code of a link whose owner has come back on another: terminal, nobody redials. */
+export const REPLACED = 4_001;
+
+// Reliability
+
+/** A record that was received is acknowledged within this, unless something else that goes out says so before. */
+export const ACK_DELAY = 200;
+/** So many records are acknowledged at once. */
+export const ACK_EVERY = 32;
+/** What was not acknowledged in so long is asked after, before round trips have been measured. */
+export const INITIAL_RETRY = 1_000;
+/** The least of that time: more than the longest that an acknowledgement may wait. */
+export const MIN_RETRY = 500;
+/** The most of that time: each question that is not answered doubles it up to here. */
+export const MAX_RETRY = 10_000;
+/** Records of one channel that wait for acknowledgement: nothing new is sealed beyond so many, or so many bytes. */
+export const MAX_UNACKNOWLEDGED_RECORDS = 1_024;
+export const MAX_UNACKNOWLEDGED_BYTES = 4_194_304;
+/** A peer of which nothing was heard for so long is asked whether it is there, when channels are to outlive it. */
+export const HEARTBEAT_INTERVAL = 15_000;
+/** A peer that leaves questions unanswered for so long is not there. */
+export const DEAD_AFTER = 15_000;
+/** A link on which we listen and nothing was heard for so long is tried with an envelope to ourselves. */
+export const ECHO_INTERVAL = 30_000;
+/** A channel whose peer is out of reach is kept so long, unless the application says otherwise. */
+export const RESUME_WINDOW = 120_000;

@@ -8,6 +8,16 @@ export class Deadlines<Key> {
     return this.#wakeAt;
   }
 
+  get size(): number {
+    return this.#at.size;
+  }
+
+  /** The one that was set first of those that are left. */
+  get first(): Key | undefined {
+    const [first] = this.#at.keys();
+    return first;
+  }
+
   has(key: Key): boolean {
     return this.#at.has(key);
   }

@@ -1,12 +1,15 @@
-import type { ChannelEvent } from './channel.js';
+import type { ChannelEvent } from './channel-event.js';
 import type { Crypto, KeyPair } from './crypto.js';
 import type { SecureWebSocketError } from './errors.js';
+import type { ResumableChannels } from './resumable-channels.js';
 
 /** What the owner of an endpoint has to know of. */
 export type EndpointEvent =
   | ChannelEvent
   /** Something hostile or broken was refused, without harm to any channel. For diagnosis. */
-  | { readonly type: 'refused'; readonly error: SecureWebSocketError };
+  | { readonly type: 'refused'; readonly error: SecureWebSocketError }
+  /** Nothing comes over the link any more, not even what we send to ourselves: it has to be given up. */
+  | { readonly type: 'dead'; readonly error: SecureWebSocketError };
 
 export interface EndpointOptions {
   readonly crypto: Crypto;
@@ -17,6 +20,8 @@ export interface EndpointOptions {
   readonly maxFrame: number;
   /** Largest whole message that channels accept, bytes. */
   readonly maxPayload?: number | undefined;
+  /** What `Endpoint.resumables` is to begin with. */
+  readonly resumables?: ResumableChannels | undefined;
   /** Milliseconds since 1970: a hint to peers, never used for anything that must hold. */
   readonly wallClock: () => number;
 }

@@ -42,7 +42,6 @@ export type ErrorCode =
   | 'SESSION_TIMEOUT'
   | 'SESSION_EXPIRED'
   | 'RECORD_MALFORMED'
-  | 'RECORD_GAP'
   | 'PROTOCOL_VIOLATION'
   | 'FLOW_CONTROL'
   | 'MESSAGE_TOO_LARGE'
@@ -53,6 +52,12 @@ export type ErrorCode =
   | 'CLOSE_TIMEOUT'
   | 'BLOB_UNREADABLE'
   | 'LINK_LOST'
+  /** More was given to send than may wait. */
+  | 'BUFFER_FULL'
+  /** The peer does not know the channel any more: its process is another one, or it gave the channel up. */
+  | 'CHANNEL_LOST'
+  /** This connection was replaced by a newer one of the same owner. */
+  | 'REPLACED'
   // told by a relay
   | 'PEER_NOT_HERE'
   | 'PEER_QUEUE_FULL'

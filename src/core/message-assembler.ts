@@ -20,6 +20,11 @@ export class MessageAssembler {
     this.#maxPayload = maxPayload;
   }
 
+  /** Bytes that have come of a message that is not complete. */
+  get length(): number {
+    return this.#length;
+  }
+
   /**
    * Takes a data item; gives the message that is complete with it, if one is.
    * @throws SecureWebSocketError `PROTOCOL_VIOLATION` when fragments come in no sensible order, `MESSAGE_TOO_LARGE`

@@ -1,4 +1,4 @@
-import { fromUtf8, utf8 } from './bytes.js';
+import { fromUtf8, toBase64Url, utf8 } from './bytes.js';
 import { MAX_OPEN_PAYLOAD } from './constants.js';
 import { SecureWebSocketError } from './errors.js';
 
@@ -14,12 +14,18 @@ export interface OpenParameters {
   readonly origin?: string | undefined;
   /** Bytes that the sender of this is ready to receive. */
   readonly window: number;
+  /** Whether the channel is to outlive its link. */
+  readonly resume?: boolean | undefined;
 }
 
 export interface OpenAccept {
   /** One of the offered subprotocols, or ''. */
   readonly protocol: string;
   readonly window: number;
+  /** Which session OPEN came in: the first 16 bytes of its handshake hash, base64url. OPEN may have been sent in several. */
+  readonly session: string;
+  /** Milliseconds that the channel is kept while its opener is out of reach; 0 when it ends with its link. */
+  readonly resume?: number | undefined;
 }
 
 export interface OpenRefuse {
@@ -41,20 +47,23 @@ export function encodeOpen(open: OpenParameters | OpenAccept | OpenRefuse): Uint
 
 /** @throws SecureWebSocketError `RECORD_MALFORMED` */
 export function decodeOpen(payload: Uint8Array): OpenParameters {
-  const { target, protocols, origin, window } = parse(payload, 'OPEN');
+  const { target, protocols, origin, window, resume } = parse(payload, 'OPEN');
   if (typeof target !== 'string' || !target.startsWith('/')) throw malformed('OPEN', 'target');
   if (!Array.isArray(protocols) || !protocols.every(isToken)) throw malformed('OPEN', 'protocols');
   if (origin !== undefined && typeof origin !== 'string') throw malformed('OPEN', 'origin');
   if (!isCount(window)) throw malformed('OPEN', 'window');
-  return { target, protocols, origin, window };
+  if (resume !== undefined && typeof resume !== 'boolean') throw malformed('OPEN', 'resume');
+  return { target, protocols, origin, window, resume: resume === true };
 }
 
 /** @throws SecureWebSocketError `RECORD_MALFORMED` */
 export function decodeOpenAccept(payload: Uint8Array): OpenAccept {
-  const { protocol, window } = parse(payload, 'OPEN_ACCEPT');
+  const { protocol, window, session, resume = 0 } = parse(payload, 'OPEN_ACCEPT');
   if (protocol !== '' && !isToken(protocol)) throw malformed('OPEN_ACCEPT', 'protocol');
   if (!isCount(window)) throw malformed('OPEN_ACCEPT', 'window');
-  return { protocol, window };
+  if (typeof session !== 'string') throw malformed('OPEN_ACCEPT', 'session');
+  if (!isCount(resume)) throw malformed('OPEN_ACCEPT', 'resume');
+  return { protocol, window, session, resume };
 }
 
 /** @throws SecureWebSocketError `RECORD_MALFORMED` */
@@ -89,4 +98,9 @@ function isCount(value: unknown): value is number {
 function malformed(name: string, member?: string): SecureWebSocketError {
   const where = member === undefined ? 'is not a JSON object of a sensible size' : `has no valid "${member}"`;
   return new SecureWebSocketError('RECORD_MALFORMED', `${name} from the peer ${where}.`);
+}
+
+/** How OPEN_ACCEPT names the session of this handshake hash. */
+export function sessionName(handshakeHash: Uint8Array): string {
+  return toBase64Url(handshakeHash.subarray(0, 16));
 }

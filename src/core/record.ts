@@ -1,4 +1,4 @@
-import { readUint64, writeUint64 } from './bytes.js';
+import { readUint64, writeUint32, writeUint64 } from './bytes.js';
 import { MAX_RECORD_ITEMS } from './constants.js';
 import { SecureWebSocketError } from './errors.js';
 
@@ -20,7 +20,10 @@ export const RecordFlag = {
   OPENER: 0x02,
 } as const;
 
-/** Item opcodes; where RFC 6455 section 5.2 has one for the purpose it is the same. */
+/**
+ * Item opcodes; where RFC 6455 section 5.2 has one for the purpose it is the same. RESET and those from PROBE on are
+ * about the channel and not part of what it carries: only they may be in a record without a sequence number.
+ */
 export const Opcode = {
   CONTINUATION: 0x0,
   TEXT: 0x1,
@@ -33,11 +36,15 @@ export const Opcode = {
   CLOSE: 0x8,
   PING: 0x9,
   PONG: 0xa,
+  PROBE: 0xb,
+  PROBE_ANSWER: 0xc,
+  GAP: 0xd,
+  RESUME: 0xe,
 } as const;
 export type Opcode = (typeof Opcode)[keyof typeof Opcode];
 
 const FIN = 0x80;
-const HIGHEST_OPCODE = Opcode.PONG;
+const HIGHEST_OPCODE = Opcode.RESUME;
 
 export interface RecordHeader {
   readonly channelId: number;
@@ -103,11 +110,27 @@ export class RecordWriter {
   }
 }
 
+/** A record without items: it acknowledges, and says nothing else. */
+export function encodeAcknowledgement(header: RecordHeader): Uint8Array {
+  return new RecordWriter(RECORD_HEADER_LENGTH).finish(header);
+}
+
 /** A record of one item. */
 export function encodeSingleItem(header: RecordHeader, opcode: Opcode, payload: Uint8Array): Uint8Array {
   const writer = new RecordWriter(RECORD_HEADER_LENGTH + itemLength(payload.length));
   writer.item(opcode, true, payload);
   return writer.finish(header);
+}
+
+/** Whether an item of this kind stands outside of the sequence: it is neither acknowledged nor sent again. */
+export function isUnsequenced(opcode: Opcode): boolean {
+  return opcode === Opcode.RESET || opcode >= Opcode.PROBE;
+}
+
+/** Writes anew what may have changed since a record was sent: its channel was resumed under another id, records arrived. */
+export function updateHeader(record: Uint8Array, channelId: number, acknowledgement: number): void {
+  writeUint32(record, 0, channelId);
+  writeUint64(record, 13, acknowledgement);
 }
 
 /**

@@ -1,5 +1,11 @@
 import { toHex, fromBase64Url, fromUtf8, toBase64Url, utf8 } from './bytes.js';
-import { MAX_MAX_FRAME, MAX_REGISTRATION_MESSAGE, MIN_MAX_FRAME, PROTOCOL_VERSION } from './constants.js';
+import {
+  MAX_MAX_FRAME,
+  MAX_REGISTRATION_MESSAGE,
+  MAX_TOKEN_LENGTH,
+  MIN_MAX_FRAME,
+  PROTOCOL_VERSION,
+} from './constants.js';
 import {
   type DeviceInformation,
   signDeviceInformation,
@@ -8,7 +14,7 @@ import {
 import { SecureWebSocketError } from './errors.js';
 import type { Identity } from './identity.js';
 import type { CipherState } from './noise/cipher-state.js';
-import { HandshakeState } from './noise/handshake-state.js';
+import { HandshakeState, type TransportCiphers } from './noise/handshake-state.js';
 import { registrationPrologue } from './prologue.js';
 import { TransportKeys } from './transport-keys.js';
 
@@ -18,7 +24,7 @@ import { TransportKeys } from './transport-keys.js';
  *
  * ```
  * server → client  CHALLENGE           e, s              + { device, time, maxFrame }
- * client → server  CHALLENGE_RESPONSE  e, ee, se, s, es  + { device, time, address }
+ * client → server  CHALLENGE_RESPONSE  e, ee, se, s, es  + { device, time, address, connectionId?, token? }
  * server → client  REGISTER_SUCCESS    first transport message, { connectionId }
  *              or  REGISTER_FAILURE    { reason, message }, not authenticated
  * ```
@@ -29,6 +35,14 @@ export interface RegistrationSide {
   readonly deviceId?: string | undefined;
   /** Milliseconds since 1970. */
   readonly now: number;
+}
+
+/** What a client may say of itself beside who it is. Sealed, for nobody but a server whose key has been checked. */
+export interface RegistrationWishes {
+  /** The connection id that it had before and wants again, 1 to 2^32 - 1: a wish, which the server need not grant. */
+  readonly connectionId?: number | undefined;
+  /** For the application at the server, at most 4,096 UTF-16 code units. A secret: part of no error message. */
+  readonly token?: string | undefined;
 }
 
 /** The reasons that a REGISTER_FAILURE may name. */
@@ -47,6 +61,10 @@ export interface RegisteredClient {
   readonly handshakeHash: Uint8Array;
   /** The link's keys: session 0 of a direct link. */
   readonly keys: TransportKeys;
+  /** The connection id that the client had before and wants again. Whether it may have it is not checked here. */
+  readonly wantedConnectionId?: number;
+  /** What the client has to show to the application. */
+  readonly token?: string;
 }
 
 /** The link's own session has this index at both ends. */
@@ -116,14 +134,18 @@ export class RegistrationServer {
         `The client dialled ${quoted(dialled)}, which is none of this server's addresses (${this.#addresses.join(', ') || 'none'}).`,
       );
     }
+    const { connectionId, token } = payload;
+    if (!isWishedId(connectionId) || !isToken(token)) throw malformed('CHALLENGE_RESPONSE');
     const handshakeHash = this.#state.handshakeHash;
-    const { send, receive } = this.#state.split();
-    this.#send = send;
+    const ciphers = this.#state.split();
+    this.#send = ciphers.send;
     this.#client = {
       publicKey,
       device,
       handshakeHash,
-      keys: linkKeys(send, receive, false, handshakeHash, monotonicNow),
+      keys: linkKeys(ciphers, false, handshakeHash, monotonicNow),
+      ...(connectionId !== undefined && { wantedConnectionId: connectionId }),
+      ...(token !== undefined && { token }),
     };
     return this.#client;
   }
@@ -157,14 +179,29 @@ export interface RegisteredWithServer {
 export class RegistrationClient {
   readonly #side: RegistrationSide;
   readonly #address: string;
+  readonly #wishes: RegistrationWishes;
   readonly #state: HandshakeState;
   #challenge: Challenge | undefined;
-  #registered: { handshakeHash: Uint8Array; send: CipherState; receive: CipherState } | undefined;
+  #registered: { handshakeHash: Uint8Array; ciphers: TransportCiphers } | undefined;
 
-  /** `address`: the location that was dialled, normalized. */
-  constructor(side: RegistrationSide, address: string) {
+  /**
+   * `address`: the location that was dialled, normalized.
+   * @throws SecureWebSocketError `INVALID_ARGUMENT` for a connection id out of range or a token that is too long
+   */
+  constructor(side: RegistrationSide, address: string, wishes: RegistrationWishes = {}) {
+    const { connectionId, token } = wishes;
+    if (!isWishedId(connectionId)) {
+      throw new SecureWebSocketError('INVALID_ARGUMENT', 'A connection id is an integer from 1 to 2^32 - 1.');
+    }
+    if (!isToken(token)) {
+      throw new SecureWebSocketError(
+        'INVALID_ARGUMENT',
+        `A token is a string of at most ${String(MAX_TOKEN_LENGTH)} characters.`,
+      );
+    }
     this.#side = side;
     this.#address = address;
+    this.#wishes = { connectionId, token };
     this.#state = newState(side.identity, false);
   }
 
@@ -200,7 +237,10 @@ export class RegistrationClient {
     return this.#challenge;
   }
 
-  /** CHALLENGE_RESPONSE: to be sent only after the server's key has been checked. */
+  /**
+   * CHALLENGE_RESPONSE: to be sent only after the server's key has been checked.
+   * @throws SecureWebSocketError `INVALID_ARGUMENT` when there is more to say than a server would read
+   */
   response(now: number): string {
     if (!this.#challenge)
       throw new SecureWebSocketError('NOISE_STATE', 'There is no challenge to respond to.');
@@ -208,12 +248,21 @@ export class RegistrationClient {
       device: signDeviceInformation(this.#side.identity, { ...this.#side, addresses: [] }, now),
       time: now,
       address: this.#address,
+      // Members that are undefined are left out.
+      ...this.#wishes,
     };
     const noise = this.#state.writeMessage(utf8(JSON.stringify(payload)));
+    const message = JSON.stringify({ type: 'CHALLENGE_RESPONSE', noise: toBase64Url(noise) });
+    if (message.length > MAX_REGISTRATION_MESSAGE - FRAMING) {
+      throw new SecureWebSocketError(
+        'INVALID_ARGUMENT',
+        'The token, userId and deviceId of this client are too long together.',
+      );
+    }
     const handshakeHash = this.#state.handshakeHash;
-    const { send, receive } = this.#state.split();
-    this.#registered = { handshakeHash, send, receive };
-    return JSON.stringify({ type: 'CHALLENGE_RESPONSE', noise: toBase64Url(noise) });
+    const ciphers = this.#state.split();
+    this.#registered = { handshakeHash, ciphers };
+    return message;
   }
 
   /**
@@ -224,19 +273,13 @@ export class RegistrationClient {
   success(message: string, monotonicNow: number): RegisteredWithServer {
     if (!this.#registered) throw malformed('REGISTER_SUCCESS');
     const { noise } = parse(message, 'REGISTER_SUCCESS');
-    const { send, receive, handshakeHash } = this.#registered;
-    const { connectionId } = parsePayload(receive.decryptWithAd(EMPTY, noise));
-    if (
-      !Number.isSafeInteger(connectionId) ||
-      (connectionId as number) < 1 ||
-      (connectionId as number) > 0xffff_ffff
-    ) {
-      throw malformed('REGISTER_SUCCESS');
-    }
+    const { ciphers, handshakeHash } = this.#registered;
+    const { connectionId } = parsePayload(ciphers.receive.decryptWithAd(EMPTY, noise));
+    if (!isConnectionId(connectionId)) throw malformed('REGISTER_SUCCESS');
     return {
-      connectionId: connectionId as number,
+      connectionId,
       handshakeHash,
-      keys: linkKeys(send, receive, true, handshakeHash, monotonicNow),
+      keys: linkKeys(ciphers, true, handshakeHash, monotonicNow),
     };
   }
 
@@ -286,8 +329,7 @@ function newState(identity: Identity, initiator: boolean): HandshakeState {
 
 /** `renews`: this end starts the next handshake when the keys grow old. In direct use that is the client, which dialled. */
 function linkKeys(
-  send: CipherState,
-  receive: CipherState,
+  ciphers: TransportCiphers,
   renews: boolean,
   handshakeHash: Uint8Array,
   createdAt: number,
@@ -295,8 +337,7 @@ function linkKeys(
   return new TransportKeys({
     localIndex: LINK_INDEX,
     remoteIndex: LINK_INDEX,
-    send,
-    receive,
+    ...ciphers,
     initiator: renews,
     handshakeHash,
     createdAt,
@@ -317,7 +358,7 @@ function parse(message: string, type: string): { noise: Uint8Array; version: unk
     const { reason, message: detail } = fields;
     const why = typeof detail === 'string' && detail !== '' ? `: ${quoted(detail, 300)}` : '';
     throw new SecureWebSocketError(
-      'REGISTRATION_REFUSED',
+      reason === 'TIMEOUT' ? 'REGISTRATION_TIMEOUT' : 'REGISTRATION_REFUSED',
       `The server refused to register this client (${quoted(reason)})${why}`,
     );
   }
@@ -339,6 +380,18 @@ function parsePayload(bytes: Uint8Array): Record<string, unknown> {
   );
 }
 
+function isConnectionId(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 1 && value <= 0xffff_ffff;
+}
+
+function isWishedId(value: unknown): value is number | undefined {
+  return value === undefined || isConnectionId(value);
+}
+
+function isToken(value: unknown): value is string | undefined {
+  return value === undefined || (typeof value === 'string' && value.length <= MAX_TOKEN_LENGTH);
+}
+
 function timeOf(payload: Record<string, unknown>): number {
   return typeof payload['time'] === 'number' && Number.isFinite(payload['time']) ? payload['time'] : Infinity;
 }
@@ -354,3 +407,6 @@ function malformed(type: string): SecureWebSocketError {
 }
 
 const EMPTY = new Uint8Array(0);
+
+/** What RFC 6455 puts before a client's message of this size, bytes. A server counts it, too. */
+const FRAMING = 8;

@@ -26,6 +26,9 @@ export class Session {
   readonly address: Uint8Array;
   /** When the latest keys were agreed, as a step in the order of what its owner has done. */
   agreedAt = 0;
+  /** When something authentic came from the peer last, and when it was asked last whether it is there, milliseconds. */
+  heardAt = 0;
+  probedAt = 0;
   #previous: TransportKeys | undefined;
   #current: TransportKeys | undefined;
   /** More than one when an initiator tried again before our answer reached it. Each with what was current then. */
@@ -42,6 +45,11 @@ export class Session {
 
   get publicKey(): Uint8Array {
     return this.address.subarray(0, PUBLIC_KEY_LENGTH);
+  }
+
+  /** When the peer was heard or asked last. */
+  get lastContact(): number {
+    return Math.max(this.heardAt, this.probedAt);
   }
 
   get current(): TransportKeys | undefined {

@@ -22,10 +22,14 @@ export interface SessionsOwner {
   established(attempt: Attempt, session: Session): void;
   /** The peer holds the keys of a handshake that we answered: `session` has current keys. */
   confirmed(session: Session): void;
+  /** Something authentic has come, from whomever. */
+  heard(now: number): void;
   /** An authentic record, opened with `keys`. */
   plaintext(session: Session, keys: TransportKeys, plaintext: Uint8Array, now: number): void;
   /** `session` is over, with everything on it. Its keys are wiped afterwards: the peer can still be told. */
   failed(session: Session, error: SecureWebSocketError, now: number): void;
+  /** A handshake of ours was not answered in time; it is tried again. */
+  unanswered(now: number): void;
   attemptFailed(attempt: Attempt, error: SecureWebSocketError): void;
   /** True while something stands on `session`, so that it must outlive its keys. */
   uses(session: Session): boolean;

@@ -74,6 +74,7 @@ export class Sessions {
   /** A session whose keys come from elsewhere: the registration of a direct link. */
   adopt(address: Uint8Array, keys: TransportKeys): void {
     const session = this.#sessionAt(address);
+    session.heardAt = keys.createdAt;
     session.install(keys);
     this.#index(session, keys);
   }
@@ -105,9 +106,13 @@ export class Sessions {
   /** The router could not deliver something to `address`, or the peer there is gone. */
   notice(address: Uint8Array, reason: NoticeReason, now: number): void {
     const error = noticeError(reason);
+    // A full queue passes: what was lost in it is sent again by itself.
+    if (reason === Reason.QUEUE_FULL) {
+      this.#owner.refused(error);
+      return;
+    }
     const attempt = this.#attempts.get(toHex(address));
-    // A full queue passes: the handshake is tried again by itself.
-    if (attempt && reason !== Reason.QUEUE_FULL) this.#failAttempt(attempt, error, now);
+    if (attempt) this.#failAttempt(attempt, error, now);
     const session = this.find(address);
     if (session) this.fail(session, error, now);
   }
@@ -132,6 +137,7 @@ export class Sessions {
         this.#failAttempt(attempt, new SecureWebSocketError('SESSION_TIMEOUT', message), now);
       } else if (now >= attempt.sentAt + REKEY_TIMEOUT) {
         this.#again(attempt, now);
+        this.#owner.unanswered(now);
       }
     }
     for (const session of [...this.#byAddress.values()]) {
@@ -348,6 +354,8 @@ export class Sessions {
     });
     attempt.state.wipe();
     session.install(keys);
+    session.heardAt = now;
+    this.#owner.heard(now);
     session.agreedAt = ++this.#step;
     this.#index(session, keys);
     this.#owner.established(attempt, session);
@@ -387,6 +395,8 @@ export class Sessions {
       );
       return;
     }
+    session.heardAt = now;
+    this.#owner.heard(now);
     if (opened.confirmed) this.#confirmed(session);
     if (opened.plaintext.length > 0) this.#owner.plaintext(session, keys, opened.plaintext, now);
   }

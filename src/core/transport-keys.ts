@@ -19,6 +19,8 @@ export interface TransportKeysOptions {
   /** True when this end started the handshake: it is the one that renews it. */
   readonly initiator: boolean;
   readonly handshakeHash: Uint8Array;
+  /** A secret of both ends beside the keys, 32 bytes. */
+  readonly exporter: Uint8Array;
   readonly createdAt: number;
 }
 
@@ -28,6 +30,8 @@ export class TransportKeys {
   readonly remoteIndex: number;
   readonly initiator: boolean;
   readonly handshakeHash: Uint8Array;
+  /** A secret of both ends that is no key of these: 32 bytes, zeros once the keys are wiped. */
+  readonly exporter: Uint8Array;
   readonly createdAt: number;
   readonly #send: CipherState;
   readonly #receive: CipherState;
@@ -38,6 +42,7 @@ export class TransportKeys {
     this.remoteIndex = options.remoteIndex;
     this.initiator = options.initiator;
     this.handshakeHash = options.handshakeHash;
+    this.exporter = options.exporter;
     this.createdAt = options.createdAt;
     this.#send = options.send;
     this.#receive = options.receive;
@@ -84,6 +89,7 @@ export class TransportKeys {
   wipe(): void {
     this.#send.wipe();
     this.#receive.wipe();
+    this.exporter.fill(0);
   }
 }
 

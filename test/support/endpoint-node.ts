@@ -1,12 +1,14 @@
 import { expect } from 'vitest';
-import { fromUtf8, utf8 } from '../../src/core/bytes.js';
+import { fromUtf8, utf8, writeUint32 } from '../../src/core/bytes.js';
 import type { Channel, ChannelEvent } from '../../src/core/channel.js';
 import { DEFAULT_MAX_FRAME } from '../../src/core/constants.js';
+import type { Crypto } from '../../src/core/crypto.js';
 import { Endpoint, type EndpointEvent } from '../../src/core/endpoint.js';
 import type { SecureWebSocketError } from '../../src/core/errors.js';
 import { peerAddress } from '../../src/core/frame.js';
 import { Identity } from '../../src/core/identity.js';
 import type { OpenParameters } from '../../src/core/open-parameters.js';
+import type { ResumableChannels } from '../../src/core/resumable-channels.js';
 import { type NetworkNode, seededCrypto, VirtualNetwork } from './virtual-network.js';
 
 export interface EndpointNodeOptions {
@@ -15,6 +17,9 @@ export interface EndpointNodeOptions {
   readonly listening?: boolean;
   readonly maxFrame?: number;
   readonly maxPayload?: number;
+  readonly resumables?: ResumableChannels;
+  /** Number of the first channel that it opens; endpoints begin at a random one. */
+  readonly firstChannel?: number | 'random';
 }
 
 type Closed = Extract<ChannelEvent, { type: 'closed' }>;
@@ -33,33 +38,37 @@ export class EndpointNode implements NetworkNode {
   /** Bytes that go out at once each time the network asks. */
   budget = Infinity;
   readonly #network: { readonly now: number };
+  readonly #resumables: ResumableChannels | undefined;
 
   constructor(
     network: { readonly now: number; add(node: EndpointNode): void },
     options: EndpointNodeOptions,
   ) {
     const { identity, connectionId = identity * 11, listening = true, maxFrame, maxPayload } = options;
+    const { firstChannel = 1, resumables } = options;
     const crypto = seededCrypto(`${identity}/${connectionId}`);
     this.identity = new Identity(crypto, new Uint8Array(32).fill(identity));
     this.address = peerAddress(this.identity.publicKeyBytes, connectionId);
     this.endpoint = new Endpoint({
-      crypto,
+      crypto: firstChannel === 'random' ? crypto : drawingFirst(crypto, firstChannel - 1),
       keyPair: this.identity.keyPair,
       connectionId,
       maxFrame: maxFrame ?? DEFAULT_MAX_FRAME,
       maxPayload,
+      resumables,
       wallClock: () => 1_750_000_000_000,
     });
     this.answer = channel => {
       this.endpoint.accept(channel, '');
     };
     this.#network = network;
+    this.#resumables = resumables;
     network.add(this);
-    if (listening) this.endpoint.listen(true);
+    if (listening) this.endpoint.listen(true, network.now);
   }
 
   get wakeAt(): number {
-    return this.endpoint.wakeAt;
+    return Math.min(this.endpoint.wakeAt, this.#resumables?.wakeAt ?? Infinity);
   }
 
   get anyAddress(): Uint8Array {
@@ -79,6 +88,7 @@ export class EndpointNode implements NetworkNode {
 
   timeout(now: number): void {
     this.endpoint.timeout(now);
+    this.#resumables?.timeout(now);
     this.drain();
   }
 
@@ -115,6 +125,18 @@ export class EndpointNode implements NetworkNode {
   resume(channel: Channel): void {
     channel.resume();
     this.endpoint.wake(channel);
+    this.drain();
+  }
+
+  /** Goes on with a channel whose peer was out of reach. */
+  carryOn(channel: Channel, address: Uint8Array): void {
+    this.endpoint.resume(channel, address, this.#network.now);
+    this.drain();
+  }
+
+  /** Its link is lost. */
+  fail(error: SecureWebSocketError): void {
+    this.endpoint.fail(error, this.#network.now);
     this.drain();
   }
 
@@ -160,6 +182,19 @@ export class EndpointNode implements NetworkNode {
   get refusals(): string[] {
     return this.events.filter(event => event.type === 'refused').map(({ error }) => error.code);
   }
+}
+
+/** The first four "random" bytes are this number: an endpoint gives its channels numbers from there on. */
+function drawingFirst(crypto: Crypto, first: number): Crypto {
+  let isDrawn = false;
+  const randomBytes = (length: number): Uint8Array => {
+    if (isDrawn || length !== 4) return crypto.randomBytes(length);
+    isDrawn = true;
+    const bytes = new Uint8Array(4);
+    writeUint32(bytes, 0, first);
+    return bytes;
+  };
+  return { ...crypto, randomBytes };
 }
 
 export type EndpointNetwork = VirtualNetwork<EndpointNode>;

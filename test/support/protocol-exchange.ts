@@ -63,6 +63,8 @@ export interface RecordedTransport {
 
 export interface RecordedSession {
   readonly description: string;
+  readonly initiatorConnectionId: number;
+  readonly responderConnectionId: number;
   readonly prologue: string;
   readonly initiatorEphemeralSecret: string;
   readonly responderEphemeralSecret: string;
@@ -71,6 +73,7 @@ export interface RecordedSession {
   readonly initiationPayload: string;
   readonly responsePayload: string;
   readonly handshakeHash: string;
+  readonly exporter: string;
   readonly initiatorToResponderKey: string;
   readonly responderToInitiatorKey: string;
 }
@@ -143,17 +146,22 @@ function newEndpoint({ identity }: Party, connectionId: number, maxFrame = MAX_F
   return new Endpoint({ crypto, keyPair, connectionId, maxFrame, wallClock: () => WALL_CLOCK });
 }
 
-interface Client {
+export interface Client {
   readonly party: Party;
+  readonly connectionId: number;
   readonly endpoint: Endpoint;
   readonly connection: FakeConnection;
   readonly port: RouterPort;
 }
 
 /** Clients of one router. */
-class Exchange {
+export class Exchange {
   readonly frames: RecordedFrame[] = [];
   readonly transport: RecordedTransport[] = [];
+  /** Milliseconds. */
+  now = 0;
+  /** What is sent gets lost. */
+  isLosing = false;
   readonly #router = new Router({ randomUint32: () => 1 });
   readonly #clients: Client[] = [];
 
@@ -161,7 +169,7 @@ class Exchange {
     const connection = new FakeConnection();
     const endpoint = newEndpoint(party, connectionId, maxFrame);
     const port = this.#router.add(party.identity.publicKeyBytes, connectionId, connection);
-    const client = { party, endpoint, connection, port };
+    const client = { party, connectionId, endpoint, connection, port };
     this.#clients.push(client);
     return client;
   }
@@ -171,13 +179,20 @@ class Exchange {
     for (let moved = true; moved;) {
       moved = false;
       for (const client of this.#clients) {
-        client.endpoint.flush(Infinity, 0);
+        client.endpoint.flush(Infinity, this.now);
         for (const frame of client.endpoint.takeFrames()) {
           moved = true;
           this.#pass(client, frame, description);
         }
       }
     }
+  }
+
+  /** Lets time pass until `now`, and all happen that happens then. */
+  wait(now: number, description: string): void {
+    this.now = now;
+    for (const { endpoint } of this.#clients) endpoint.timeout(now);
+    this.run(description);
   }
 
   /** Hands over what the router has for its clients. */
@@ -193,7 +208,7 @@ class Exchange {
             sent: toHex(frame),
           });
         }
-        endpoint.receive(frame, 0);
+        endpoint.receive(frame, this.now);
       }
     }
   }
@@ -201,7 +216,7 @@ class Exchange {
   #pass(from: Client, frame: Uint8Array, description: string): void {
     const sent = frame.slice();
     const body = sent.subarray(ENVELOPE_HEADER_LENGTH);
-    from.port.receive(frame);
+    if (!this.isLosing) from.port.receive(frame);
     const isTransport = sent[0] === FrameType.ENVELOPE && body[0] === BodyType.TRANSPORT;
     if (isTransport) {
       const sealing = from.party.nextTransport();
@@ -226,7 +241,7 @@ export function relayedExchange(aliceParty: Party, bobParty: Party, nobody: Uint
   const bob = exchange.connect(bobParty, BOB_CONNECTION_ID, BOB_MAX_FRAME);
   const run = exchange.run.bind(exchange);
 
-  bob.endpoint.listen(true);
+  bob.endpoint.listen(true, 0);
   run('Bob listens at his key');
   const address = peerAddress(bobParty.identity.publicKeyBytes, 0);
   const channel = alice.endpoint.open(address, OFFER, 0);
@@ -279,20 +294,23 @@ export function relayedExchange(aliceParty: Party, bobParty: Party, nobody: Uint
 
 const OFFER = { target: '/chat?x=1', protocols: ['a', 'b'], origin: 'https://app.example' };
 
-/** What Alice and Bob agreed on when she dialled him. */
-function sessionOf(exchange: Exchange, alice: Client, bob: Client, channel: Channel): RecordedSession {
+/** What Alice and Bob agreed on when she dialled him, and the channel is carried by. */
+export function sessionOf(exchange: Exchange, alice: Client, bob: Client, channel: Channel): RecordedSession {
   const bodies = exchange.frames
     .filter(({ delivered }) => delivered !== undefined)
     .map(({ sent }) => decodeSealedBody(fromHex(sent).subarray(ENVELOPE_HEADER_LENGTH)));
   const initiation = bodies.find(({ type }) => type === 'initiation');
   const response = bodies.find(({ type }) => type === 'response');
-  if (initiation?.type !== 'initiation' || response?.type !== 'response' || !channel.handshakeHash) {
+  const keys = channel.session?.current;
+  if (initiation?.type !== 'initiation' || response?.type !== 'response' || !keys) {
     throw new Error('there was no handshake');
   }
   const [, initiationPayload] = alice.party.handshakePlaintexts;
   const [responsePayload] = bob.party.handshakePlaintexts;
   return {
-    description: `Noise IK. Alice is the initiator, connection id ${String(ALICE_CONNECTION_ID)}; Bob's is ${String(BOB_CONNECTION_ID)}.`,
+    description: 'Noise IK. Alice is the initiator.',
+    initiatorConnectionId: alice.connectionId,
+    responderConnectionId: bob.connectionId,
     prologue: toHex(sessionPrologue(alice.party.identity.publicKeyBytes, bob.party.identity.publicKeyBytes)),
     initiatorEphemeralSecret: alice.party.ephemeralSecret,
     responderEphemeralSecret: bob.party.ephemeralSecret,
@@ -300,7 +318,8 @@ function sessionOf(exchange: Exchange, alice: Client, bob: Client, channel: Chan
     responderIndex: response.senderIndex,
     initiationPayload: initiationPayload ?? '',
     responsePayload: responsePayload ?? '',
-    handshakeHash: toHex(channel.handshakeHash),
+    handshakeHash: toHex(keys.handshakeHash),
+    exporter: toHex(keys.exporter),
     initiatorToResponderKey: alice.party.transportKey,
     responderToInitiatorKey: bob.party.transportKey,
   };
@@ -346,7 +365,7 @@ export function directExchange(
   return recorded;
 }
 
-function incoming(endpoint: Endpoint): Channel {
+export function incoming(endpoint: Endpoint): Channel {
   const event = endpoint.takeEvents().find(({ type }) => type === 'incoming');
   if (event?.type !== 'incoming') throw new Error('no channel came in');
   return event.channel;

@@ -24,6 +24,7 @@ import {
   relayedExchange,
   type RelayedExchange,
 } from './protocol-exchange.js';
+import { type ResumedExchange, resumedExchange } from './protocol-resumption.js';
 import { MAX_FRAME, Party, RELAY_LOCATION, WALL_CLOCK } from './protocol-party.js';
 
 export interface KeyVector {
@@ -93,6 +94,7 @@ export interface ProtocolVectors {
   };
   readonly registration: RegistrationVector;
   readonly relayed: RelayedExchange;
+  readonly resumed: ResumedExchange;
   readonly direct: { readonly description: string; readonly transport: readonly RecordedTransport[] };
   readonly addresses: readonly AddressVector[];
   readonly locations: readonly LocationVector[];
@@ -137,6 +139,7 @@ export async function generateVectors(): Promise<ProtocolVectors> {
       transport,
     },
     relayed: relayedExchange(alice, bob, carol.identity.publicKeyBytes),
+    resumed: resumedExchange(alice, bob),
     addresses: addressVectors(alice.identity.publicKey),
     locations: locationVectors(alice.identity.publicKey),
     lengths: lengthVectors(),

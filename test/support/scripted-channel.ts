@@ -67,7 +67,7 @@ export class ScriptedChannel implements IncomingChannel, ChannelPort {
   end(end: Partial<ChannelEnd> = {}): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.listener.closed({ code: 1006, reason: '', wasClean: false, ...end });
+    this.listener.closed({ code: 1006, reason: '', wasClean: false, unacknowledged: [], ...end });
   }
 
   accept(protocol: string, listener: ChannelListener): ChannelPort {

@@ -25,6 +25,8 @@ export class SessionsNode implements NetworkNode {
   readonly failures: { session: Session; error: SecureWebSocketError }[] = [];
   readonly attemptFailures: { attempt: Attempt; error: SecureWebSocketError }[] = [];
   readonly refusals: SecureWebSocketError[] = [];
+  /** When something authentic came. */
+  readonly heard: number[] = [];
   /** Sessions on which something stands. */
   readonly used = new Set<Session>();
   listening: boolean;
@@ -63,10 +65,12 @@ export class SessionsNode implements NetworkNode {
           this.confirmed.push(session);
           this.used.add(session);
         },
+        heard: now => this.heard.push(now),
         plaintext: (session, keys, plaintext) => {
           this.received.push({ session, keys, plaintext, text: fromUtf8(plaintext) ?? '(no text)' });
         },
         failed: (session, error) => this.failures.push({ session, error }),
+        unanswered: () => undefined,
         attemptFailed: (attempt, error) => this.attemptFailures.push({ attempt, error }),
         uses: session => this.used.has(session),
         refused: error => this.refusals.push(error),

@@ -33,6 +33,8 @@ export interface HandshakeOptions {
 export interface TransportCiphers {
   readonly send: CipherState;
   readonly receive: CipherState;
+  /** A secret of both ends beside the two keys, 32 bytes. Whoever splits has to wipe it. */
+  readonly exporter: Uint8Array;
 }
 
 /**
@@ -159,14 +161,15 @@ export class HandshakeState {
    */
   split(): TransportCiphers {
     if (this.#phase !== 'complete') throw notNow('the handshake is not complete, or was split already');
-    const [fromInitiator, fromResponder] = this.#symmetric.split();
+    const { ciphers, exporter } = this.#symmetric.split();
+    const [fromInitiator, fromResponder] = ciphers;
     this.#phase = 'split';
     this.#wipeSecrets();
     // One-way (section 7.4): the recipient must not send.
     if (this.#pattern.messages.length === 1) fromResponder.wipe();
     return this.#initiator
-      ? { send: fromInitiator, receive: fromResponder }
-      : { send: fromResponder, receive: fromInitiator };
+      ? { send: fromInitiator, receive: fromResponder, exporter }
+      : { send: fromResponder, receive: fromInitiator, exporter };
   }
 
   /** Overwrites all secrets of this handshake. The static key pair is the caller's; ciphers that were split off live on. */

@@ -1,10 +1,10 @@
 import { utf8 } from '../bytes.js';
 import type { Crypto } from '../crypto.js';
 import { CipherState } from './cipher-state.js';
+import { hmac } from './hmac.js';
 
-/** BLAKE2b: output and block length in bytes (Noise specification section 12.8). */
+/** BLAKE2b: output length in bytes (Noise specification section 12.8). */
 const HASH_LENGTH = 64;
-const BLOCK_LENGTH = 128;
 /** HKDF gives 64-byte keys; a cipher takes the first 32 (section 5.2). */
 const CIPHER_KEY_LENGTH = 32;
 
@@ -65,16 +65,21 @@ export class SymmetricState {
     return plaintext;
   }
 
-  /** The two ciphers of the transport phase: for what the initiator sends, and for what the responder sends. */
-  split(): [CipherState, CipherState] {
-    const [tempK1, tempK2] = this.#hkdf(new Uint8Array(0), 2);
+  /**
+   * The two ciphers of the transport phase, for what the initiator sends and for what the responder sends, and a third
+   * output of the same HKDF: a secret of both ends that is no key of these ciphers and can be a key for something else.
+   */
+  split(): { readonly ciphers: [CipherState, CipherState]; readonly exporter: Uint8Array } {
+    const [tempK1, tempK2, tempK3] = this.#hkdf(new Uint8Array(0), 3);
     const ciphers: [CipherState, CipherState] = [
       new CipherState(this.#crypto, tempK1.subarray(0, CIPHER_KEY_LENGTH)),
       new CipherState(this.#crypto, tempK2.subarray(0, CIPHER_KEY_LENGTH)),
     ];
+    const exporter = tempK3.slice(0, CIPHER_KEY_LENGTH);
     this.#crypto.wipe(tempK1);
     this.#crypto.wipe(tempK2);
-    return ciphers;
+    this.#crypto.wipe(tempK3);
+    return { ciphers, exporter };
   }
 
   /** A copy of h. It is public: it identifies the handshake and is key for nothing (section 11.2). */
@@ -100,27 +105,12 @@ export class SymmetricState {
 
   /** HKDF (section 4.3) with the chaining key as salt: two or three outputs of 64 bytes. */
   #hkdf(inputKeyMaterial: Uint8Array, outputs: 2 | 3): [Uint8Array, Uint8Array, Uint8Array] {
-    const tempKey = this.#hmac(this.#ck, inputKeyMaterial);
-    const output1 = this.#hmac(tempKey, Uint8Array.of(1));
-    const output2 = this.#hmac(tempKey, output1, Uint8Array.of(2));
-    const output3 = outputs === 3 ? this.#hmac(tempKey, output2, Uint8Array.of(3)) : new Uint8Array(0);
+    const tempKey = hmac(this.#crypto, this.#ck, inputKeyMaterial);
+    const output1 = hmac(this.#crypto, tempKey, Uint8Array.of(1));
+    const output2 = hmac(this.#crypto, tempKey, output1, Uint8Array.of(2));
+    const output3 =
+      outputs === 3 ? hmac(this.#crypto, tempKey, output2, Uint8Array.of(3)) : new Uint8Array(0);
     this.#crypto.wipe(tempKey);
     return [output1, output2, output3];
-  }
-
-  /** HMAC-HASH (RFC 2104) for a key no longer than a block, which every key here is. */
-  #hmac(key: Uint8Array, ...data: Uint8Array[]): Uint8Array {
-    const innerPad = new Uint8Array(BLOCK_LENGTH).fill(0x36);
-    const outerPad = new Uint8Array(BLOCK_LENGTH).fill(0x5c);
-    key.forEach((byte, i) => {
-      innerPad[i] = byte ^ 0x36;
-      outerPad[i] = byte ^ 0x5c;
-    });
-    const inner = this.#crypto.hash(innerPad, ...data);
-    const mac = this.#crypto.hash(outerPad, inner);
-    this.#crypto.wipe(innerPad);
-    this.#crypto.wipe(outerPad);
-    this.#crypto.wipe(inner);
-    return mac;
   }
 }

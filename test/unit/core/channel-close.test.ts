@@ -150,6 +150,7 @@ describe('a reader who pauses', () => {
 
   it('may take longer than CLOSE_TIMEOUT: the peer has done its part', () => {
     const { network, b, theirs } = unread();
+    b.endpoint.listen(false, network.now);
     network.advance(10 * CLOSE_TIMEOUT);
     expect([theirs.state, b.wakeAt]).toEqual(['closing', Infinity]);
     b.resume(theirs);
@@ -193,7 +194,11 @@ describe('ending a channel at once', () => {
     a.terminate(ours, error(code));
     expect(a.closed(ours)).toMatchObject({ code: 1006, wasClean: false, error: { code } });
     network.run();
-    expect(b.closed(theirs)).toMatchObject({ code: status, wasClean: true });
+    // The peer has said its last word; what there was still to say to it goes nowhere, and is handed back.
+    const { unacknowledged, ...closed } = b.closed(theirs)!;
+    expect(closed).toMatchObject({ code: status, wasClean: true });
+    expect(closed).not.toHaveProperty('error');
+    expect(unacknowledged.map(({ data }) => data.length)).toEqual([3 * RECEIVE_WINDOW]);
     expect([a.endpoint.channelCount, b.endpoint.channelCount]).toEqual([0, 0]);
   });
 
@@ -205,6 +210,7 @@ describe('ending a channel at once', () => {
     a.terminate(ours, error('INVALID_UTF8'));
     network.run();
     expect(b.closed(theirs)).toMatchObject({ code: 1007, wasClean: true });
+    expect(b.closed(theirs)!.unacknowledged).toHaveLength(1);
   });
 
   it('after hours of silence tells the peer, too, though keys must be made for it', () => {
@@ -235,6 +241,7 @@ describe('ending a channel at once', () => {
     a.terminate(ours, error('MESSAGE_TOO_LARGE'));
     network.run();
     expect(b.closed(theirs)).toMatchObject({ code: 3000, reason: 'bye', wasClean: true });
+    expect(b.closed(theirs)!.unacknowledged).toHaveLength(1);
   });
 
   it('says nothing to a peer that knows nothing of the channel', () => {

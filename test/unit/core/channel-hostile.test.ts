@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../../src/core/bytes.js';
-import { ITEM_OVERHEAD, MIN_FRAGMENT, RECEIVE_WINDOW } from '../../../src/core/constants.js';
+import { INITIAL_RETRY, ITEM_OVERHEAD, MIN_FRAGMENT, RECEIVE_WINDOW } from '../../../src/core/constants.js';
 import { Opcode, type RecordHeader } from '../../../src/core/record.js';
 import { channels, EndpointNode } from '../../support/endpoint-node.js';
 import { bytes, flipped, runs, SLOW, tamperings } from '../../support/fuzz.js';
@@ -17,6 +17,7 @@ import {
 } from '../../support/raw-peer.js';
 
 const { CONTINUATION, TEXT, BINARY, OPEN_ACCEPT, OPEN_REFUSE, CREDIT, RESET, CLOSE, PING, PONG } = Opcode;
+const { PROBE, PROBE_ANSWER, GAP, RESUME } = Opcode;
 const filled = (length: number) => new Uint8Array(length).fill(length);
 const closing = (...payload: number[]): RawItem => [CLOSE, Uint8Array.from(payload)];
 /** What a peer says next on a channel that we have opened and it has accepted. */
@@ -40,7 +41,18 @@ describe('a peer that breaks the protocol loses its channel, and is told why:', 
     ['a pong in fragments', [[PONG, 'x', false]]],
     ['CLOSE in fragments', [[CLOSE, '', false]]],
     ['CREDIT in fragments', [[CREDIT, credit(1), false]]],
-    ['RESET in fragments', [[RESET, '', false]]],
+    ['RESET in a record with a sequence number', [[RESET]]],
+    ['PROBE in a record with a sequence number', [[PROBE, credit(1)]]],
+    ['PROBE_ANSWER in a record with a sequence number', [[PROBE_ANSWER, credit(1)]]],
+    ['GAP in a record with a sequence number', [[TEXT, 'x'], [GAP]]],
+    ['RESUME in a record with a sequence number', [[RESUME, filled(48)]]],
+    ['PROBE of 7 bytes', [[PROBE, filled(7)]], { sequenced: false }],
+    ['PROBE of 9 bytes', [[PROBE, filled(9)]], { sequenced: false }],
+    ['PROBE of nothing', [[PROBE]], { sequenced: false }],
+    ['CREDIT without a sequence number', [[CREDIT, credit(1)]], { sequenced: false }],
+    ['data beside PROBE', [[PROBE, credit(1)], [PING]], { sequenced: false }],
+    ['a bare acknowledgement of what was never sent', [], { sequenced: false, acknowledgement: 2 }],
+    ['a report of a gap in what was never sent', [[GAP]], { sequenced: false, acknowledgement: 2 }],
     ['a ping of 126 bytes', [[PING, filled(126)]]],
     ['a pong of 126 bytes', [[PONG, filled(126)]]],
     ['CLOSE of one byte', [closing(3)]],
@@ -94,10 +106,10 @@ describe('a peer that breaks the protocol loses its channel, and is told why:', 
       // The answer to CLOSE has to wait.
       node.send(channel, filled(2 * RECEIVE_WINDOW));
       peer.record(node, [closing(3, 232)], { opener: true, ...NEXT });
-      peer.record(node, [[CREDIT, credit(0)]], { opener: true, sequenced: false, ...NEXT, sequence: 2 });
+      peer.record(node, [[CREDIT, credit(0)]], { opener: true, ...NEXT, sequence: 2 });
       network.run();
       expect(channel.state).toBe('closing');
-      peer.record(node, [item], { opener: true, sequence: 2, acknowledgement: 1 });
+      peer.record(node, [item], { opener: true, sequence: 3, acknowledgement: 1 });
       network.run();
       expect(node.closed(channel)).toMatchObject({ error: { code: 'PROTOCOL_VIOLATION' } });
     }
@@ -169,8 +181,13 @@ describe('a peer that breaks the protocol loses its channel, and is told why:', 
         expect(channel.state).toBe('open');
         say(0);
         network.run();
-        expect(node.closed(channel)).toMatchObject({ error: { code: 'FLOW_CONTROL' } });
+        expect(channel.state).toBe('closed');
         expect(peer.records.at(-1)!.items[0]!.payload).toEqual(utf8('FLOW_CONTROL'));
+        // What was within its credit is handed over, should anybody read on; then the end is told.
+        expect(node.closed(channel)).toBeUndefined();
+        node.resume(channel);
+        expect(node.messages(channel)).toHaveLength(8);
+        expect(node.closed(channel)).toMatchObject({ error: { code: 'FLOW_CONTROL' } });
       } else {
         network.run();
         expect(channel.state).toBe('open');
@@ -190,29 +207,59 @@ describe('a peer that breaks the protocol loses its channel, and is told why:', 
     expect(channel.state).toBe('open');
     peer.record(node, [[TEXT]], { sequence: most / 4_096 + 1, acknowledgement: 1 });
     network.run();
+    expect(channel.state).toBe('closed');
+    node.resume(channel);
+    expect(node.messages(channel)).toHaveLength(most);
     expect(node.closed(channel)).toMatchObject({ error: { code: 'FLOW_CONTROL' } });
   });
 });
 
 describe('records that are lost, repeated or broken', () => {
-  it('a gap ends the channel: RECORD_GAP, and nothing after it is delivered', () => {
+  it('a gap is reported once, and nothing after it is delivered before what is missing has come', () => {
     const { network, node, peer, channel } = openedToRaw();
     peer.record(node, [[TEXT, 'first']], NEXT);
-    peer.record(node, [[TEXT, 'third']], { sequence: 3, acknowledgement: 1 });
+    for (const sequence of [3, 4, 5]) {
+      peer.record(node, [[TEXT, `${sequence}`]], { sequence, acknowledgement: 1 });
+    }
     network.run();
     expect(node.messages(channel)).toEqual(['first']);
-    expect(node.closed(channel)).toMatchObject({ code: 1006, error: { code: 'RECORD_GAP' } });
-    expect(peer.records.at(-1)!.items[0]!.payload).toEqual(utf8('RECORD_GAP'));
+    expect(channel.state).toBe('open');
+    const report = peer.records.at(-1)!;
+    expect(report.items.map(({ opcode, payload }) => [opcode, payload.length])).toEqual([[GAP, 0]]);
+    expect(report.header).toEqual({
+      channelId: 1,
+      opener: true,
+      sequenced: false,
+      sequence: 1,
+      acknowledgement: 2,
+    });
+    expect(peer.opcodes.filter(opcode => opcode === GAP)).toHaveLength(1);
+    for (const sequence of [2, 3]) {
+      peer.record(node, [[TEXT, `${sequence}`]], { sequence, acknowledgement: 1 });
+    }
+    network.run();
+    expect(node.messages(channel)).toEqual(['first', '2', '3']);
+    expect(peer.opcodes.filter(opcode => opcode === GAP)).toHaveLength(1);
+  });
+
+  it('a gap in what is sent again is reported again', () => {
+    const { network, node, peer, channel } = openedToRaw();
+    for (const sequence of [2, 3, 4, 2, 3]) {
+      peer.record(node, [[TEXT, `${sequence}`]], { sequence, acknowledgement: 1 });
+      network.run();
+    }
+    expect(peer.opcodes.filter(opcode => opcode === GAP)).toHaveLength(2);
+    expect(node.messages(channel)).toEqual([]);
   });
 
   it('a gap is noticed by what comes without a sequence number, too', () => {
     const { network, node, peer, channel } = openedToRaw();
-    peer.record(node, [[CREDIT, credit(9)]], { sequenced: false, sequence: 2, acknowledgement: 1 });
+    peer.record(node, [], { sequenced: false, sequence: 2, acknowledgement: 1 });
     network.run();
-    expect(node.closed(channel)).toMatchObject({ error: { code: 'RECORD_GAP' } });
+    expect([channel.state, peer.opcodes.at(-1)]).toEqual(['open', GAP]);
   });
 
-  it('a message that the network lost ends the channel at both ends', () => {
+  it('a message that the network lost is sent again; everything arrives once and in order', () => {
     const { network, a, b, ours, theirs } = channels();
     network.fault = () => [];
     a.send(ours, 'lost');
@@ -220,9 +267,15 @@ describe('records that are lost, repeated or broken', () => {
     network.fault = packet => [packet];
     a.send(ours, 'found');
     network.run();
-    expect(b.messages(theirs)).toEqual([]);
-    expect(b.closed(theirs)).toMatchObject({ error: { code: 'RECORD_GAP' } });
-    expect(a.closed(ours)!.error!.message).toContain('RECORD_GAP');
+    expect(b.messages(theirs)).toEqual(['lost', 'found']);
+    // And also when nothing comes after it by which it would be noticed.
+    network.fault = () => [];
+    a.send(ours, 'the last');
+    network.run();
+    network.fault = packet => [packet];
+    network.advance(INITIAL_RETRY);
+    expect(b.messages(theirs)).toEqual(['lost', 'found', 'the last']);
+    expect([ours.state, theirs.state]).toEqual(['open', 'open']);
   });
 
   it('a repeated record changes nothing', () => {
@@ -246,7 +299,7 @@ describe('records that are lost, repeated or broken', () => {
 
   it('items that are malformed end the channel they are on', () => {
     const { network, node, peer, channel } = openedToRaw();
-    const record = Uint8Array.of(...encodeRecord([[TEXT, 'good']], NEXT), 0x8b, 0);
+    const record = Uint8Array.of(...encodeRecord([[TEXT, 'good']], NEXT), 0x8f, 0);
     peer.seal(peer.sessions.find(node.address)!, record);
     network.run();
     expect(node.closed(channel)).toMatchObject({ error: { code: 'RECORD_MALFORMED' } });
@@ -265,18 +318,21 @@ describe('records that are lost, repeated or broken', () => {
 });
 
 describe('a channel that is not there', SLOW, () => {
-  it('is answered with RESET, but never RESET, CLOSE or CREDIT: that would not end', () => {
-    for (const [items, answered] of [
-      [[[TEXT, 'x']], true],
-      [[[PING]], true],
-      [[[CLOSE]], false],
-      [[[RESET, 'x']], false],
-      [[[CREDIT, credit(1)]], false],
-      [[], false],
-      [[[CLOSE], [TEXT, 'x']], true],
-    ] as [RawItem[], boolean][]) {
+  it('is answered with RESET where an answer is waited for, and never otherwise: that would not end', () => {
+    for (const [items, sequenced, answered] of [
+      [[[TEXT, 'x']], true, true],
+      [[[PING]], true, true],
+      [[[CLOSE]], true, true],
+      [[[CREDIT, credit(1)]], true, true],
+      [[[PROBE, credit(1)]], false, true],
+      [[], false, false],
+      [[[RESET, 'x']], false, false],
+      [[[GAP]], false, false],
+      [[[PROBE_ANSWER, credit(1)]], false, false],
+      [[[RESUME, filled(48)]], false, true],
+    ] as [RawItem[], boolean, boolean][]) {
       const { network, node, peer } = withRawPeer();
-      peer.record(node, items, { channelId: 77, opener: true, sequence: 5, acknowledgement: 3 });
+      peer.record(node, items, { channelId: 77, opener: true, sequenced, sequence: 5, acknowledgement: 3 });
       network.run();
       expect(peer.opcodes).toEqual(answered ? [RESET] : []);
       if (!answered) continue;
@@ -286,8 +342,10 @@ describe('a channel that is not there', SLOW, () => {
         opener: false,
         sequenced: false,
         sequence: 3,
-        acknowledgement: 6,
+        acknowledgement: 0,
       });
+      const why = items[0]![0] === RESUME ? 'CHANNEL_LOST' : 'CHANNEL_RESET';
+      expect(peer.records[0]!.items[0]!.payload).toEqual(utf8(why));
     }
   });
 
@@ -316,7 +374,7 @@ describe('a channel that is not there', SLOW, () => {
     peer.record(node, items, header);
     network.run();
     expect([node.incoming, node.endpoint.channelCount]).toEqual([[], 0]);
-    expect(peer.opcodes).toEqual([RESET]);
+    expect(peer.opcodes).toEqual(header.sequenced === false ? [] : [RESET]);
   });
 
   it('is answered only so often to one who does not read', () => {

@@ -162,6 +162,8 @@ class World {
   /** Closes everything. Nothing may be left. */
   finish(): void {
     for (const { node, channel } of this.ends) node.close(channel, 1000);
+    // Who listens looks after the link, for as long as it does.
+    for (const node of this.nodes) node.endpoint.listen(false, this.network.now);
     this.network.advance(3_600_000);
     for (const node of this.nodes) {
       expect(node.endpoint.channelCount).toBe(0);
@@ -222,7 +224,7 @@ class World {
         network.advance(operation.milliseconds);
         return;
       case 'listen':
-        this.nodes[operation.node % this.nodes.length]!.endpoint.listen(operation.listening);
+        this.nodes[operation.node % this.nodes.length]!.endpoint.listen(operation.listening, network.now);
         return;
       case 'budget':
         this.nodes[operation.node % this.nodes.length]!.budget = operation.budget;

@@ -8,6 +8,7 @@ import {
   decodeOpenRefuse,
   encodeOpen,
   isToken,
+  sessionName,
 } from '../../../src/core/open-parameters.js';
 import { expectCode } from '../../support/errors.js';
 import { bytes, parsesOrRefuses, runs, SLOW, tamperings } from '../../support/fuzz.js';
@@ -38,12 +39,11 @@ describe('OPEN', () => {
         fc.option(fc.webUrl(), { nil: undefined }),
         fc.maxSafeNat(),
         (target, protocols, origin, window) => {
-          expect(decodeOpen(encodeOpen({ target, protocols, origin, window }))).toEqual({
-            target,
-            protocols,
-            origin,
-            window,
-          });
+          const open = { target, protocols, origin, window };
+          expect(decodeOpen(encodeOpen(open))).toEqual({ ...open, resume: false });
+          for (const resume of [true, false]) {
+            expect(decodeOpen(encodeOpen({ ...open, resume }))).toEqual({ ...open, resume });
+          }
         },
       ),
       runs(100),
@@ -73,32 +73,58 @@ describe('OPEN', () => {
     ['a window above 2^53', { ...GOOD, window: 2 ** 53 }],
     ['a window of 1e400', undefined],
     ['a window that is a string', { ...GOOD, window: '1' }],
+    ['resume that is a number', { ...GOOD, resume: 1 }],
+    ['resume that is null', { ...GOOD, resume: null }],
   ])('is refused with %s', (_, value) => {
     const payload = value ? json(value) : utf8('{"target":"/","protocols":[],"window":1e400}');
     expectCode(() => decodeOpen(payload), 'RECORD_MALFORMED');
   });
 
   it('is read with members that nobody knows yet', () => {
-    expect(decodeOpen(json({ ...GOOD, later: [1], __proto__: 5 }))).toEqual({ ...GOOD, origin: undefined });
+    expect(decodeOpen(json({ ...GOOD, later: [1], __proto__: 5 }))).toEqual({
+      ...GOOD,
+      origin: undefined,
+      resume: false,
+    });
   });
 });
 
 describe('OPEN_ACCEPT', () => {
-  it('is JSON of protocol and window, and round-trips', () => {
-    expect(fromUtf8(encodeOpen({ protocol: 'a', window: 9 }))).toBe('{"protocol":"a","window":9}');
+  it('is JSON of protocol, window, session and resume, and round-trips', () => {
+    expect(fromUtf8(encodeOpen({ protocol: 'a', window: 9, session: 's', resume: 7 }))).toBe(
+      '{"protocol":"a","window":9,"session":"s","resume":7}',
+    );
     for (const protocol of ['', 'graphql-transport-ws']) {
-      expect(decodeOpenAccept(encodeOpen({ protocol, window: 0 }))).toEqual({ protocol, window: 0 });
+      for (const resume of [0, 120_000]) {
+        const accept = { protocol, window: 0, session: 'AAAA', resume };
+        expect(decodeOpenAccept(encodeOpen(accept))).toEqual(accept);
+      }
     }
+    // Not kept unless it says so.
+    expect(decodeOpenAccept(encodeOpen({ protocol: '', window: 0, session: '' })).resume).toBe(0);
+  });
+
+  it('names the session with the first 16 bytes of its handshake hash', () => {
+    const hash = Uint8Array.from({ length: 64 }, (_, i) => i * 5);
+    expect(sessionName(hash)).toBe(Buffer.from(hash.slice(0, 16)).toString('base64url'));
   });
 
   it.each([
-    { window: 1 },
-    { protocol: 'a b', window: 1 },
-    { protocol: 1, window: 1 },
-    { protocol: null, window: 1 },
-    { protocol: 'a' },
-    { protocol: 'a', window: -1 },
-    { protocol: 'a', window: 2 ** 53 },
+    { window: 1, session: '' },
+    { protocol: 'a b', window: 1, session: '' },
+    { protocol: 1, window: 1, session: '' },
+    { protocol: null, window: 1, session: '' },
+    { protocol: 'a', session: '' },
+    { protocol: 'a', window: -1, session: '' },
+    { protocol: 'a', window: 2 ** 53, session: '' },
+    { protocol: 'a', window: 1 },
+    { protocol: 'a', window: 1, session: 5 },
+    { protocol: 'a', window: 1, session: null },
+    { protocol: 'a', window: 1, session: '', resume: true },
+    { protocol: 'a', window: 1, session: '', resume: -1 },
+    { protocol: 'a', window: 1, session: '', resume: 0.5 },
+    { protocol: 'a', window: 1, session: '', resume: 2 ** 53 },
+    { protocol: 'a', window: 1, session: '', resume: null },
   ])('is refused as %j', value => {
     expectCode(() => decodeOpenAccept(json(value)), 'RECORD_MALFORMED');
   });
@@ -165,13 +191,15 @@ describe('all three', SLOW, () => {
           protocols: fc.anything(),
           origin: fc.anything(),
           window: fc.anything(),
+          resume: fc.anything(),
+          session: fc.anything(),
           protocol: fc.anything(),
           status: fc.anything(),
           reason: fc.anything(),
         })
         .map(value => utf8(fc.stringify(value))),
       fc.constant(encodeOpen({ target: '/', protocols: ['a', 'b'], origin: 'https://x', window: 0 })),
-      fc.constant(encodeOpen({ protocol: 'a', window: 12 })),
+      fc.constant(encodeOpen({ protocol: 'a', window: 12, session: 'AAAA', resume: 5 })),
       fc.constant(encodeOpen({ status: 404, reason: 'no' })),
     );
     fc.assert(

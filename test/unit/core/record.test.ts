@@ -5,6 +5,9 @@ import { MAX_RECORD_ITEMS } from '../../../src/core/constants.js';
 import {
   decodeItems,
   decodeRecordHeader,
+  encodeAcknowledgement,
+  encodeSingleItem,
+  isUnsequenced,
   type Item,
   itemLength,
   Opcode,
@@ -12,6 +15,7 @@ import {
   RECORD_HEADER_LENGTH,
   type RecordHeader,
   RecordWriter,
+  updateHeader,
 } from '../../../src/core/record.js';
 import { expectCode } from '../../support/errors.js';
 import { bytes, parsesOrRefuses, runs, SLOW, tamperings } from '../../support/fuzz.js';
@@ -85,6 +89,10 @@ describe('exact bytes', () => {
     ['CLOSE', '08'],
     ['PING', '09'],
     ['PONG', '0a'],
+    ['PROBE', '0b'],
+    ['PROBE_ANSWER', '0c'],
+    ['GAP', '0d'],
+    ['RESUME', '0e'],
   ] as const)('item %s', (name, hex) => {
     const list = [false, true].map(fin => ({ opcode: Opcode[name], fin, payload: Uint8Array.of(0xee) }));
     const withFin = toHex(Uint8Array.of(0x80 | parseInt(hex, 16)));
@@ -148,11 +156,10 @@ describe('a record', SLOW, () => {
     ['a length of 2^53 - 1', '82c01fffffffffffff'],
     ['a length of 2^53', '82c020000000000000'],
     ['a length of 2^62 - 1', '82ffffffffffffffff'],
-    ['opcode 11', '8b00'],
     ['opcode 15', '8f00'],
     ['a reserved bit', 'c200'],
     ['another reserved bit', 'a200'],
-    ['a good item before a bad one', '8201aa8b00'],
+    ['a good item before a bad one', '8201aa8f00'],
   ])('is refused with %s', (_, hex) => {
     expectCode(() => decodeItems(recordOf(hex)), 'RECORD_MALFORMED');
   });
@@ -211,6 +218,44 @@ describe('a record', SLOW, () => {
       }),
       runs(500),
     );
+  });
+});
+
+describe('kinds of items', () => {
+  it('stand outside of the sequence when they are RESET, PROBE, PROBE_ANSWER, GAP or RESUME', () => {
+    const outside = Object.entries(Opcode).filter(([, opcode]) => isUnsequenced(opcode));
+    expect(outside.map(([name]) => name)).toEqual(['RESET', 'PROBE', 'PROBE_ANSWER', 'GAP', 'RESUME']);
+  });
+});
+
+describe('what a record acknowledges', () => {
+  it('is told by a record without items', () => {
+    const record = encodeAcknowledgement({ ...HEADER, sequenced: false });
+    expect(record).toEqual(write({ ...HEADER, sequenced: false }, []));
+    expect(decodeItems(record)).toEqual([]);
+  });
+
+  it('is written anew in a record that is sent again, as is the channel id, and nothing else is', () => {
+    fc.assert(
+      fc.property(headers, fc.array(items, { maxLength: 3 }), headers, (header, list, later) => {
+        const record = write(header, list);
+        const { channelId, acknowledgement } = later;
+        updateHeader(record, channelId, acknowledgement);
+        expect(record).toEqual(write({ ...header, channelId, acknowledgement }, list));
+      }),
+      runs(50),
+    );
+  });
+});
+
+describe('a record of one item', () => {
+  it('is as large as it must be', () => {
+    for (const length of [0, 63, 64, 16_384]) {
+      const record = encodeSingleItem(HEADER, Opcode.RESUME, new Uint8Array(length).fill(3));
+      const list = [{ opcode: Opcode.RESUME, fin: true, payload: new Uint8Array(length).fill(3) }];
+      expect(record).toEqual(write(HEADER, list));
+      expect(record.buffer.byteLength).toBe(RECORD_HEADER_LENGTH + itemLength(length));
+    }
   });
 });
 

@@ -36,6 +36,7 @@ function agree(index = 1, { initiator = true, createdAt = NOW, nonce = 0 } = {})
       receive,
       initiator: isFirst === initiator,
       handshakeHash,
+      exporter: new Uint8Array(32).fill(index + 7),
       createdAt,
     });
   };

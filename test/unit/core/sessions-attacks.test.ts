@@ -318,7 +318,7 @@ describe('what was tampered with', () => {
 describe('a session that failed at one end', () => {
   it('can be replaced at once, whatever of the old one is still on its way', () => {
     const { network, a, b } = scene();
-    network.notice(b, NoticeReason.QUEUE_FULL, a.address);
+    network.notice(b, NoticeReason.TOO_LARGE, a.address);
     expect(b.failures).toHaveLength(1);
     // `a` knows nothing of it, and goes on.
     b.sessions.dial(a.anyAddress, network.now);

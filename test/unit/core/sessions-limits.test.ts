@@ -122,7 +122,8 @@ describe('message counters', () => {
       const [send, receive] = (node === a ? ciphers : ciphers.reverse()) as [CipherState, CipherState];
       const createdAt = network.now;
       const keys = { localIndex: 0, remoteIndex: 0, send, receive, initiator: node === a, createdAt };
-      node.sessions.adopt(peer.address, new TransportKeys({ ...keys, handshakeHash: new Uint8Array(64) }));
+      const secrets = { handshakeHash: new Uint8Array(64), exporter: new Uint8Array(32) };
+      node.sessions.adopt(peer.address, new TransportKeys({ ...keys, ...secrets }));
       node.used.add(node.sessionWith(peer)!);
     }
     return { network, a, b };

@@ -13,6 +13,7 @@ import { SessionsNode } from '../../support/sessions-node.js';
 import {
   connected,
   expectNoHarm,
+  expectWorking,
   hashesOf,
   initiations,
   type Network,
@@ -214,18 +215,19 @@ describe('notices of the relay', () => {
     expectCode(() => current!.seal(new Uint8Array(0)), 'NOISE_STATE');
   });
 
-  it('of a full queue end a session, but no handshake: that is tried again by itself', () => {
+  it('of a full queue end nothing: handshakes are tried again by themselves, as channels do with records', () => {
     const { network, a, b } = two();
     network.fault = () => [];
     a.sessions.dial(b.anyAddress, network.now);
     network.run();
     network.notice(a, NoticeReason.QUEUE_FULL, b.anyAddress);
-    expectNoHarm(a);
     network.fault = packet => [packet];
     network.advance(REKEY_TIMEOUT);
     expect(a.established).toHaveLength(1);
     network.notice(a, NoticeReason.QUEUE_FULL, b.address);
-    expect(a.failures).toMatchObject([{ error: { code: 'PEER_QUEUE_FULL' } }]);
+    expect([a.failures, a.attemptFailures]).toEqual([[], []]);
+    expect(a.refusals.map(({ code }) => code)).toEqual(['PEER_QUEUE_FULL', 'PEER_QUEUE_FULL']);
+    expectWorking(network, a, b);
   });
 
   it('about somebody else end nothing', () => {
@@ -234,7 +236,9 @@ describe('notices of the relay', () => {
       network.notice(a, reason, peerAddress(b.identity.publicKeyBytes, 99));
       network.notice(a, reason, peerAddress(new Uint8Array(32).fill(3), connectionIdOf(b.address)));
     }
+    a.refusals.length = 0;
     expectNoHarm(a, b);
+    expectWorking(network, a, b);
   });
 
   it('that nobody is there come by themselves', () => {
