@@ -18,6 +18,10 @@ export interface RegisterOptions {
   readonly checkServerKey: (publicKey: string) => Promise<void>;
   readonly userId?: string | undefined;
   readonly deviceId?: string | undefined;
+  /** The connection id of an earlier link, wanted again. The server may give another. */
+  readonly connectionId?: number | undefined;
+  /** Shown to the server, sealed, once its key has been checked. At most 4,096 characters. */
+  readonly token?: string | undefined;
   readonly WebSocket?: WebSocketConstructor | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly tls?: Readonly<Record<string, unknown>> | undefined;
@@ -36,13 +40,19 @@ export interface DialledSocket {
 
 /**
  * Dials and registers. `abort` gives up: the promise rejects with the reason. A socket that is registered already is
- * left alone: it is for whoever has it to close.
+ * left alone: it is for whoever has it to close. For options that cannot be, the promise rejects with
+ * `INVALID_ARGUMENT`, and nothing is dialled.
  */
 export function registerDialled(options: RegisterOptions): {
   readonly registered: Promise<DialledSocket>;
   abort(error: SecureWebSocketError): void;
 } {
-  const dialling = new Registering(options);
+  let dialling: Registering;
+  try {
+    dialling = new Registering(options);
+  } catch (error) {
+    return { registered: Promise.reject(asError(error)), abort: () => undefined };
+  }
   return {
     registered: dialling.promise,
     abort: error => {
@@ -72,8 +82,11 @@ class Registering implements RawSocketListener {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    const { identity, userId, deviceId } = options;
-    this.#client = new RegistrationClient({ identity, userId, deviceId, now: wallClock() }, options.location);
+    const { identity, userId, deviceId, location, connectionId, token } = options;
+    this.#client = new RegistrationClient({ identity, userId, deviceId, now: wallClock() }, location, {
+      connectionId,
+      token,
+    });
     this.#deadline = startTimer(REGISTRATION_TIMEOUT, () => {
       const message = `The server did not complete the registration within ${String(REGISTRATION_TIMEOUT / 1000)} s.`;
       this.fail(new SecureWebSocketError('REGISTRATION_TIMEOUT', message));

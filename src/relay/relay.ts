@@ -17,7 +17,7 @@ import { createRelayServer, pathOf } from './http.js';
 import { Keepalive } from './keepalive.js';
 import { type CheckedOptions, checkOptions, type RelayOptions } from './relay-options.js';
 import type { RouterConnection } from './router-connection.js';
-import { Router, type RouterStatistics } from './router.js';
+import { Router, type RouterPort, type RouterStatistics } from './router.js';
 
 export type { RelayOptions };
 
@@ -41,7 +41,10 @@ export interface RelayRefusal {
 export interface RelayEvents {
   /** A client has registered. */
   connection: [client: RelayClient];
-  /** A registered client is gone. `code`: the status code of RFC 6455 that its connection ended with. */
+  /**
+   * A registered client is gone. `code`: the status code of RFC 6455 that its connection ended with. One that came back
+   * under its connection id may have connected before; `client` is the object that its own `connection` event had.
+   */
   disconnection: [client: RelayClient, code: number];
   /** Somebody was turned away. */
   refused: [refusal: RelayRefusal];
@@ -309,7 +312,8 @@ export class Relay extends EventEmitter<RelayEvents> {
       this.#sockets.delete(ws);
     });
     const { addresses, userId, deviceId, registrationTimeout, maxFrame } = this.#options;
-    const connectionId = (): number => router.allocateConnectionId();
+    const connectionId = (publicKey: Uint8Array, wanted: number | undefined): number =>
+      router.allocateConnectionId(publicKey, wanted);
     registerAccepted(
       ws,
       { identity, addresses, userId, deviceId, registrationTimeout, maxFrame, connectionId },
@@ -330,7 +334,16 @@ export class Relay extends EventEmitter<RelayEvents> {
   #connect(router: Router, ws: WsWebSocket, link: RegisteredLink, remoteAddress: string | undefined): void {
     const { publicKey, connectionId, socket } = link;
     const client: RelayClient = { publicKey: toHex(publicKey), connectionId, remoteAddress };
-    const port = router.add(publicKey, connectionId, new LinkConnection(socket));
+    let port: RouterPort;
+    try {
+      port = router.add(publicKey, connectionId, new LinkConnection(socket));
+    } catch (error) {
+      // Another key was given the same id meanwhile. The client has been told that it is its own: it has to come again.
+      link.start({ binary: () => undefined, closed: () => undefined });
+      socket.close(1013, 'The connection id was taken.');
+      this.emit('refused', { remoteAddress, code: 'LINK_FAILED', message: describeError(error) });
+      return;
+    }
     const watched = this.#keepalive?.watch(ws);
     this.emit('connection', client);
     link.start({

@@ -1,5 +1,6 @@
+import { compareBytes } from '../core/bytes.js';
+import { DEFAULT_MAX_FRAME, REPLACED } from '../core/constants.js';
 import { SecureWebSocketError } from '../core/errors.js';
-import { DEFAULT_MAX_FRAME } from '../core/constants.js';
 import {
   decodeFrame,
   encodeNotice,
@@ -162,8 +163,16 @@ export class Router {
     };
   }
 
-  /** A connection id that no connection has: random, so that it cannot be guessed, and never 0. */
-  allocateConnectionId(): number {
+  /**
+   * A connection id for `publicKey`. It is `wanted` when nobody has that, or a connection of the same key: the owner of
+   * a connection that is half-open must not be locked out by it. Otherwise it is one that no connection has: random,
+   * so that it cannot be guessed, and never 0.
+   */
+  allocateConnectionId(publicKey?: Uint8Array, wanted?: number): number {
+    if (wanted !== undefined && isConnectionId(wanted)) {
+      const holder = this.#state.ports.get(wanted);
+      if (holder === undefined || (publicKey !== undefined && holder.isOf(publicKey))) return wanted;
+    }
     for (;;) {
       const id = this.#randomUint32() >>> 0;
       if (id !== 0 && !this.#state.ports.has(id)) return id;
@@ -171,18 +180,24 @@ export class Router {
   }
 
   /**
-   * Adds a connection whose client has proven that it holds the secret of `publicKey` (32 bytes).
-   * @throws SecureWebSocketError `INVALID_ARGUMENT` when the id is taken or out of range, or the key is no key
+   * Adds a connection whose client has proven that it holds the secret of `publicKey` (32 bytes). A connection of the
+   * same key that has the id is removed, and closed with `REPLACED`: the client has come back, and the old one is dead
+   * or about to be.
+   * @throws SecureWebSocketError `INVALID_ARGUMENT` when another key has the id, it is out of range, or the key is no key
    */
   add(publicKey: Uint8Array, connectionId: number, connection: RouterConnection): RouterPort {
     if (publicKey.length !== PUBLIC_KEY_LENGTH) {
       throw new SecureWebSocketError('INVALID_ARGUMENT', 'A public key has 32 bytes.');
     }
-    if (connectionId >>> 0 !== connectionId || connectionId === 0) {
+    if (!isConnectionId(connectionId)) {
       throw new SecureWebSocketError('INVALID_ARGUMENT', 'A connection id is an integer from 1 to 2^32 - 1.');
     }
-    if (this.#state.ports.has(connectionId)) {
-      throw new SecureWebSocketError('INVALID_ARGUMENT', 'This connection id is in use.');
+    const holder = this.#state.ports.get(connectionId);
+    if (holder !== undefined) {
+      if (!holder.isOf(publicKey)) {
+        throw new SecureWebSocketError('INVALID_ARGUMENT', 'This connection id is in use.');
+      }
+      holder.end(REPLACED, 'replaced');
     }
     return new Port(this.#state, publicKey, connectionId, connection);
   }
@@ -238,6 +253,10 @@ class Port implements RouterPort {
     if (frame[0] !== FrameType.ENVELOPE || frame.length <= ENVELOPE_HEADER_LENGTH) this.#control(frame);
     else if (frame.length > this.#state.maxFrame) this.#answer(NoticeReason.TOO_LARGE, frame);
     else this.#forward(frame);
+  }
+
+  isOf(publicKey: Uint8Array): boolean {
+    return compareBytes(this.address.subarray(0, PUBLIC_KEY_LENGTH), publicKey) === 0;
   }
 
   drained(): void {
@@ -314,7 +333,7 @@ class Port implements RouterPort {
   /** Everything but a deliverable or undeliverable envelope. */
   #control(frame: Uint8Array): void {
     if (frame.length > this.#state.maxFrame) {
-      this.#fail(
+      this.end(
         1009,
         `A frame of ${String(frame.length)} bytes is larger than ${String(this.#state.maxFrame)}.`,
       );
@@ -322,11 +341,11 @@ class Port implements RouterPort {
     }
     try {
       const decoded = decodeFrame(frame);
-      if (decoded.type !== 'listen') this.#fail(1002, 'Received a NOTICE frame: only a relay sends these.');
+      if (decoded.type !== 'listen') this.end(1002, 'Received a NOTICE frame: only a relay sends these.');
       else if (decoded.listening) this.#listen();
       else this.#stopListening();
     } catch (error) {
-      this.#fail(1002, error instanceof SecureWebSocketError ? error.message : 'Received a malformed frame.');
+      this.end(1002, error instanceof SecureWebSocketError ? error.message : 'Received a malformed frame.');
     }
   }
 
@@ -381,10 +400,15 @@ class Port implements RouterPort {
     if (this.#queue.offer(encodeNotice(reason, address))) this.#state.notices += 1;
   }
 
-  #fail(code: number, reason: string): void {
+  /** Removes the port and closes its connection, which is heard no more from now on. */
+  end(code: number, reason: string): void {
     this.remove();
     this.#connection.close(code, reason);
   }
+}
+
+function isConnectionId(value: number): boolean {
+  return value >>> 0 === value && value !== 0;
 }
 
 /** The connection id of the address in an envelope: `connectionIdOf` without the view. */

@@ -38,6 +38,7 @@ interface Client {
 
 type Command =
   | { type: 'join'; key: number }
+  | { type: 'return'; client: number; key: number | undefined }
   | { type: 'leave'; client: number }
   | { type: 'listen'; client: number; listening: boolean }
   | { type: 'write'; from: number; to: number; how: How; body: Uint8Array; margin: number; times: number }
@@ -50,6 +51,14 @@ const pick = fc.nat(1_000);
 const commands = fc.array(
   fc.oneof(
     { weight: 3, arbitrary: fc.record({ type: fc.constant('join' as const), key: fc.nat(KEYS.length - 1) }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        type: fc.constant('return' as const),
+        client: pick,
+        key: fc.option(fc.nat(KEYS.length - 1), { nil: undefined }),
+      }),
+    },
     { weight: 1, arbitrary: fc.record({ type: fc.constant('leave' as const), client: pick }) },
     {
       weight: 3,
@@ -111,6 +120,8 @@ class Model {
   readonly clients: Client[] = [];
   /** Alive clients by age of their wish to listen: the last is the newest. */
   readonly listening: Client[] = [];
+  /** How many came back while their old connection was still there. */
+  replaced = 0;
   readonly #router: Router;
   #draws = 0;
 
@@ -130,6 +141,12 @@ class Model {
       case 'join':
         this.#join(KEYS[command.key] ?? ABSENT_KEY);
         break;
+      case 'return': {
+        // Somebody who is here, half-open or gone; or another who wants the same connection id.
+        const before = this.clients[command.client % Math.max(1, this.clients.length)];
+        if (before) this.#join(KEYS[command.key ?? -1] ?? before.key, before.id);
+        break;
+      }
       case 'leave':
         this.#with(command.client, client => {
           client.port.remove();
@@ -194,12 +211,20 @@ class Model {
     client.port.remove();
   }
 
-  #join(key: Uint8Array): void {
-    const id = this.#router.allocateConnectionId();
+  #join(key: Uint8Array, wanted?: number): void {
+    const id = this.#router.allocateConnectionId(key, wanted);
     expect(id).not.toBe(0);
-    expect(this.clients.some(client => client.alive && client.id === id)).toBe(false);
+    const holder = this.clients.find(client => client.alive && client.id === wanted);
+    const granted = wanted !== undefined && (holder === undefined || holder.key === key);
+    if (granted) expect(id).toBe(wanted);
+    else expect(this.clients.some(client => client.alive && client.id === id)).toBe(false);
     const connection = new FakeConnection();
     const port = this.#router.add(key, id, connection);
+    if (granted && holder !== undefined) {
+      expect(holder.connection.closes).toEqual([{ code: 4001, reason: 'replaced' }]);
+      this.replaced += 1;
+      this.#left(holder);
+    }
     this.clients.push({
       key,
       id,
@@ -333,12 +358,14 @@ class Model {
 describe('the router', () => {
   it('does what the simplest model of it does, whatever its clients do', () => {
     let delivered = 0;
+    let replaced = 0;
     const notices = new Map<number, number>();
     fc.assert(
       fc.property(commands, list => {
         const model = new Model();
         for (const command of list) model.run(command);
         model.finish();
+        replaced += model.replaced;
         for (const frame of model.clients.flatMap(client => client.connection.sent)) {
           if (frame[0] === 1) delivered += 1;
           else notices.set(frame[1] ?? 0, (notices.get(frame[1] ?? 0) ?? 0) + 1);
@@ -348,6 +375,7 @@ describe('the router', () => {
     );
     // The commands reach every outcome, often.
     expect(delivered).toBeGreaterThan(1_000);
+    expect(replaced).toBeGreaterThan(100);
     expect(new Set(notices.keys())).toEqual(new Set(Object.values(NoticeReason)));
   }, 60_000);
 
