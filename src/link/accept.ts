@@ -22,12 +22,13 @@ import type { Identity } from '../core/identity.js';
 import type { DeviceInformation } from '../core/device-information.js';
 import { normalizeLocation } from '../core/location.js';
 import { type RegisteredClient, registrationFailure, RegistrationServer } from '../core/registration.js';
-import type { IncomingChannel } from './channel-port.js';
+import type { ChannelPort, IncomingChannel } from './channel-port.js';
 import { monotonicNow, startTimer, stopTimer, wallClock } from './clock.js';
 import { Link } from './link.js';
 import { localLocations } from './local-locations.js';
 import { wrapWsSocket } from './platform/ws-socket.js';
 import type { RawSocket, RawSocketListener } from './raw-socket.js';
+import type { Resumption } from './resumption.js';
 
 export interface RegistrationOptions {
   readonly identity: Identity;
@@ -39,8 +40,11 @@ export interface RegistrationOptions {
   readonly registrationTimeout?: number | undefined;
   /** Largest frame, bytes. Default: 256 KiB. */
   readonly maxFrame?: number | undefined;
-  /** The connection id that the client gets: asked once its key is proven. May throw a SecureWebSocketError to refuse. */
-  readonly connectionId: (publicKey: Uint8Array) => number;
+  /**
+   * The connection id that the client gets: asked once its key is proven. `wanted`: the one it had before and asks for
+   * again. May throw a SecureWebSocketError to refuse.
+   */
+  readonly connectionId: (publicKey: Uint8Array, wanted: number | undefined) => number;
 }
 
 /** One `ws` socket whose client has proven its key. Frames that arrive before `start` wait. */
@@ -48,6 +52,8 @@ export interface RegisteredLink {
   readonly publicKey: Uint8Array;
   readonly connectionId: number;
   readonly device: DeviceInformation;
+  /** What the client has to show, if anything. A secret between it and the application. */
+  readonly token: string | undefined;
   readonly socket: RawSocket;
   /** Starts delivery of binary frames and of `closed`. */
   start(listener: Pick<RawSocketListener, 'binary' | 'closed' | 'drained'>): void;
@@ -67,21 +73,35 @@ export async function registerAccepted(
   return link;
 }
 
+/** What a client in direct use wants: a new channel, or to go on with one that it has. */
+export type DirectChannel =
+  | { readonly incoming: IncomingChannel }
+  /** The handle that `accept` of that channel gave, when it was new. */
+  | { readonly resumed: ChannelPort };
+
+/** Options of direct use. */
+export interface DirectOptions extends Omit<RegistrationOptions, 'connectionId'> {
+  /** Messages larger than this end the connection, bytes. Default: 100 MiB. */
+  readonly maxPayload?: number | undefined;
+  /** Keeps channels while their clients are out of reach. Without it they end with their links. */
+  readonly resumption?: Resumption | undefined;
+}
+
 /**
- * Registers the client of an accepted `ws` socket for direct use, and waits for the one channel that it opens. Listens
- * from the first tick. Rejects with a SecureWebSocketError, with the socket closed, when it does not come to that.
+ * Registers the client of an accepted `ws` socket for direct use, and waits for the one channel that it opens or resumes.
+ * Listens from the first tick. Rejects with a SecureWebSocketError, with the socket closed, when it does not come to that.
  */
 export async function acceptDirect(
   ws: WsWebSocket,
-  options: Omit<RegistrationOptions, 'connectionId'> & { readonly maxPayload?: number | undefined },
+  options: DirectOptions,
   request?: IncomingMessage,
-): Promise<IncomingChannel> {
+): Promise<DirectChannel> {
   const connectionId = (): number => DIRECT_CONNECTION_ID;
   const registration = await new Accepting(ws, { ...options, connectionId }, request).promise;
   return openDirect(registration.link, registration.client, options);
 }
 
-/** A direct link has one client, so any number that is not 0 will do. */
+/** A direct link has one client, so any number that is not 0 will do, whatever the client wants. */
 const DIRECT_CONNECTION_ID = 1;
 
 /** Above so many bytes that a client has not read it is sent no more notices. */
@@ -91,9 +111,9 @@ const MAX_UNREAD_NOTICES = 65_536;
 async function openDirect(
   registered: RegisteredLink,
   client: RegisteredClient,
-  options: Pick<RegistrationOptions, 'identity' | 'maxFrame'> & { readonly maxPayload?: number | undefined },
-): Promise<IncomingChannel> {
-  const { identity, maxFrame = DEFAULT_MAX_FRAME, maxPayload } = options;
+  options: DirectOptions,
+): Promise<DirectChannel> {
+  const { identity, maxFrame = DEFAULT_MAX_FRAME, maxPayload, resumption } = options;
   const own = peerAddress(identity.publicKeyBytes, 0);
   const theirs = peerAddress(registered.publicKey, registered.connectionId);
   const endpoint = new Endpoint({
@@ -102,6 +122,7 @@ async function openDirect(
     connectionId: 0,
     maxFrame,
     maxPayload,
+    resumables: resumption?.channels,
     wallClock,
   });
   endpoint.acceptDirect();
@@ -114,6 +135,8 @@ async function openDirect(
       maxFrame,
       publicKey: identity.publicKey,
       serverPublicKey: identity.publicKey,
+      connectionId: 0,
+      resumption,
       stamp: frame => {
         frame.set(own, 1);
       },
@@ -124,7 +147,12 @@ async function openDirect(
         }
         opened = true;
         stopTimer(deadline);
-        resolve(incoming);
+        resolve({ incoming: { ...incoming, token: registered.token } });
+      },
+      onResumed: resumed => {
+        opened = true;
+        stopTimer(deadline);
+        resolve({ resumed });
       },
       onIdle: () => {
         link.close(new SecureWebSocketError('ABORTED', 'The socket was closed.'));
@@ -137,7 +165,7 @@ async function openDirect(
     const deadline = startTimer(CONNECT_TIMEOUT, () => {
       link.close(
         new SecureWebSocketError('REGISTRATION_TIMEOUT', 'The client opened no channel in time.'),
-        1008,
+        1013,
       );
     });
     registered.start({
@@ -212,7 +240,7 @@ class Accepting implements RawSocketListener {
     }
     try {
       const client = this.#registration.receive(data, wallClock(), monotonicNow());
-      const connectionId = this.#options.connectionId(client.publicKey);
+      const connectionId = this.#options.connectionId(client.publicKey, client.wantedConnectionId);
       this.#socket.send(this.#registration.success(connectionId));
       this.#state = 'registered';
       this.#stopWatching();
@@ -265,6 +293,7 @@ class Accepting implements RawSocketListener {
       publicKey: client.publicKey,
       connectionId,
       device: client.device,
+      token: client.token,
       socket: this.#socket,
       start: listener => {
         this.#listener = listener;

@@ -1,5 +1,11 @@
 import type { SecureWebSocketError } from '../core/errors.js';
 
+/** A message that was given to `send` and that the peer has not acknowledged. */
+export interface UnacknowledgedMessage {
+  readonly data: Uint8Array;
+  readonly isText: boolean;
+}
+
 /** How a channel ended. */
 export interface ChannelEnd {
   /** RFC 6455 section 7.4 status code: what the peer's CLOSE carried, 1005 when it carried none, 1006 without one. */
@@ -9,6 +15,32 @@ export interface ChannelEnd {
   readonly wasClean: boolean;
   /** Why, when the channel failed. */
   readonly error?: SecureWebSocketError;
+  /** What the peer may or may not have got, in the order of `send`. Empty after a clean end. */
+  readonly unacknowledged: readonly UnacknowledgedMessage[];
+}
+
+/** The peer cannot be reached at present; the channel waits to go on where it stopped. */
+export interface Suspension {
+  /** Why. */
+  readonly error: SecureWebSocketError;
+}
+
+/** An attempt to reach the peer again that is about to be made (dialled channels). */
+export interface ReconnectAttempt {
+  /** 1 for the first since the peer was last reached. */
+  readonly attempt: number;
+  /** Milliseconds until it is made. */
+  readonly delay: number;
+  /** Why there has to be one: how the connection was lost, or the last attempt failed. */
+  readonly error: SecureWebSocketError;
+}
+
+/** The peer is reached again. */
+export interface Resumption extends ChannelInformation {
+  /** True when the channel went on where it stopped. False when a new one has taken its place. */
+  readonly resumed: boolean;
+  /** What was sent on the old channel and not acknowledged: it is not sent again. Empty when `resumed`. */
+  readonly unacknowledged: readonly UnacknowledgedMessage[];
 }
 
 /** What both sides know of a channel once it is open. Keys are hex addresses. */
@@ -42,6 +74,12 @@ export interface ChannelListener {
   closing?(): void;
   /** So many bytes of message payload were handed to the network. Same total as was given to `send`. */
   sent?(bytes: number): void;
+  /** The peer cannot be reached, and the channel is kept. Not called again before `resumed`. */
+  suspended?(suspension: Suspension): void;
+  /** Another attempt will be made (dialled channels with `reconnect`; before `opened` too). */
+  reconnecting?(attempt: ReconnectAttempt): void;
+  /** After `suspended`: the channel goes on. */
+  resumed?(resumption: Resumption): void;
   /** Called exactly once, and nothing after it. */
   closed(end: ChannelEnd): void;
 }
@@ -50,7 +88,7 @@ export interface ChannelListener {
 export interface ChannelPort {
   /** Bytes of message payload accepted by `send` and not yet handed to the network. */
   readonly bufferedAmount: number;
-  /** Queues one message; `data` must not change afterwards. Ignored unless the channel is open. */
+  /** Queues one message; `data` must not change afterwards. Ignored unless the channel is open (a suspended one is). */
   send(data: Uint8Array, isText: boolean): void;
   /** At most 125 bytes (RFC 6455 section 5.5). */
   ping(data: Uint8Array): void;
@@ -79,6 +117,8 @@ export interface IncomingChannel {
   readonly protocols: readonly string[];
   /** `Origin` as the peer states it (a page's origin), or undefined. A claim of the peer, not a proof. */
   readonly origin: string | undefined;
+  /** In direct use: what the client gave as its token. Not yet judged by anybody. */
+  readonly token?: string | undefined;
   accept(protocol: string, listener: ChannelListener): ChannelPort;
   /** `status` is an HTTP status code, as a WebSocket server would answer with. */
   refuse(status: number, reason: string): void;

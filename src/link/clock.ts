@@ -13,11 +13,14 @@ export function wallClock(): number {
   return Date.now();
 }
 
-/** A timer that does not keep a Node process alive by itself: the connection does that. */
-export function startTimer(delay: number, callback: () => void): Timer {
+/**
+ * A timer that does not keep a Node process alive by itself: the connection does that. `keepsAlive`: there is none, and
+ * there is to be one.
+ */
+export function startTimer(delay: number, callback: () => void, keepsAlive = false): Timer {
   const timer = setTimeout(callback, Math.min(Math.max(0, Math.ceil(delay)), MAX_DELAY));
   // Browsers give a number.
-  if (typeof timer === 'object') timer.unref();
+  if (typeof timer === 'object' && !keepsAlive) timer.unref();
   return timer;
 }
 

@@ -1,93 +1,108 @@
 import { toHex } from '../core/bytes.js';
+import { CLOSE_TIMEOUT } from '../core/constants.js';
 import { asSecureWebSocketError, SecureWebSocketError } from '../core/errors.js';
 import { peerAddress } from '../core/frame.js';
-import type { Identity } from '../core/identity.js';
 import { type Location, parseLocation } from '../core/location.js';
 import { platform } from '#platform';
-import type { ChannelEnd, ChannelInformation, ChannelListener, ChannelPort } from './channel-port.js';
-import { resolveIdentity } from './identities.js';
-import type { KeyStore } from './key-store.js';
+import type {
+  ChannelEnd,
+  ChannelInformation,
+  ChannelListener,
+  ChannelPort,
+  Resumption,
+} from './channel-port.js';
+import { monotonicNow, startTimer, stopTimer, type Timer } from './clock.js';
+import { attemptOptions, type DialOptions } from './dial-options.js';
+import { DialledLink } from './dialled-link.js';
 import type { Link } from './link.js';
-import { leaseLink, register, startLink } from './link-pool.js';
-import type { WebSocketConstructor } from './raw-socket.js';
-import { parseServerKey, type ServerKey, type TrustStore } from './trust.js';
+import type { LinkChannel } from './link-channel.js';
+import { PendingMessages } from './pending-messages.js';
+import {
+  Backoff,
+  isTerminal,
+  isTerminalCloseCode,
+  isTerminalLinkCode,
+  parseReconnect,
+  PeerReturn,
+} from './reconnect-policy.js';
+import { parseServerKey } from './trust.js';
 
-/** How a dialled socket connects. Everything is optional. */
-export interface DialOptions {
-  /** Who we are. Default: the identity kept in `keyStore`. */
-  readonly identity?: Identity | Promise<Identity> | undefined;
-  /** Where the identity is kept. Default: IndexedDB in browsers, a file that only the user can read in Node. */
-  readonly keyStore?: KeyStore | undefined;
-  /** The public key that the server or relay must have (hex), or several of which it must have one. */
-  readonly serverKey?: ServerKey | undefined;
-  /** Asked about the server's key when there is no `serverKey`. Default: trust on first use, while the page or process lives. */
-  readonly trustStore?: TrustStore | undefined;
-  /** A WebSocket class to dial with, instead of the runtime's own. */
-  readonly WebSocket?: WebSocketConstructor | undefined;
-  /** Take the URL as that of a server even if its path holds 64 hex digits that could be the address of a peer. */
-  readonly direct?: boolean | undefined;
-  /** A name of the user, told to the server (sealed) as part of the signed device information. At most 256 characters. */
-  readonly userId?: string | undefined;
-  /** Tells the devices of one user apart. At most 256 characters. */
-  readonly deviceId?: string | undefined;
-  /** HTTP headers of the opening handshake. Node only. */
-  readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** Options for `tls.connect`, such as `ca`. Node only. */
-  readonly tls?: Readonly<Record<string, unknown>> | undefined;
-  /** Messages larger than this end the connection, bytes. Default: 100 MiB. */
-  readonly maxPayload?: number | undefined;
-}
+export type { DialOptions };
+
+/** A URL, or what is asked for it at each attempt. */
+export type DialledUrl = URL | (() => Promise<URL>);
 
 /**
  * Opens a channel: with the server at `url`, or with the peer whose address is in its path, through the relay there.
- * Returns at once; all else is told to `listener`.
+ * Returns at once; all else is told to `listener`. With `reconnect` the channel outlives its links.
  * @throws SecureWebSocketError with an address code when the URL holds a 64-digit hex segment that is no canonical
  *   address; `INVALID_ARGUMENT` when `serverKey` is none
+ * @throws TypeError when `reconnect` is not valid
  */
 export function dialChannel(
-  url: URL,
+  url: DialledUrl,
   protocols: readonly string[],
   options: DialOptions,
   listener: ChannelListener,
 ): ChannelPort {
-  const location = parseLocation(url, options.direct);
-  if (options.serverKey !== undefined) parseServerKey(options.serverKey);
-  return new DialledChannel(location, protocols, options, listener);
+  const { serverKey } = options;
+  if (serverKey !== undefined && typeof serverKey !== 'function') parseServerKey(serverKey);
+  const location = typeof url === 'function' ? undefined : parseLocation(url, options.direct);
+  const locate = async (): Promise<Location> =>
+    location ?? parseLocation(typeof url === 'function' ? await url() : url, options.direct);
+  return new DialledChannel(locate, protocols, options, listener);
 }
 
+/** A channel that we open, and reopen, over one link after the other. */
 class DialledChannel implements ChannelPort {
-  readonly #location: Location;
+  readonly #locate: () => Promise<Location>;
   readonly #protocols: readonly string[];
   readonly #options: DialOptions;
   readonly #listener: ChannelListener;
-  /** The channel on its link, once there is a link. */
-  #port: ChannelPort | undefined;
-  /** Lets go of whatever this socket holds: a registration under way, a share in a link. */
-  #release: (() => void) | undefined;
+  readonly #backoff: Backoff | undefined;
+  /** The channel, while there is one. */
+  #port: LinkChannel | undefined;
+  /** Whether it was opened, so that it can be resumed. */
+  #isOpen = false;
+  #link: DialledLink | undefined;
+  /** What was sent while a new channel takes the place of the old one, and how that ended. */
+  #pending: PendingMessages | undefined;
+  #replaced: ChannelEnd | undefined;
+  /** Counts attempts: what belongs to an earlier one is over. */
+  #attempt = 0;
+  #opened = false;
   #ended = false;
   #paused = false;
+  #closing = false;
+  #peerReturn: PeerReturn | undefined;
+  /** Whether whoever answers at the peer's key is asked, the peer itself being gone from where it was. */
+  #anyProcess = false;
+  #timer: Timer | undefined;
+  #closeTimer: Timer | undefined;
+  #stopWaiting: (() => void) | undefined;
 
   constructor(
-    location: Location,
+    locate: () => Promise<Location>,
     protocols: readonly string[],
     options: DialOptions,
     listener: ChannelListener,
   ) {
-    this.#location = location;
+    const reconnect = parseReconnect(options.reconnect);
+    this.#locate = locate;
     this.#protocols = protocols;
     this.#options = options;
     this.#listener = listener;
-    this.#connect().catch((error: unknown) => {
-      this.#fail(error);
-    });
+    this.#backoff = reconnect && new Backoff(reconnect, Math.random);
+    this.#connect();
   }
 
   get bufferedAmount(): number {
-    return this.#port?.bufferedAmount ?? 0;
+    return (this.#port?.bufferedAmount ?? 0) + (this.#pending?.bytes ?? 0);
   }
 
   send(data: Uint8Array, isText: boolean): void {
-    this.#port?.send(data, isText);
+    if (this.#pending) this.#pending.send(data, isText);
+    else this.#port?.send(data, isText);
   }
 
   ping(data: Uint8Array): void {
@@ -99,11 +114,15 @@ class DialledChannel implements ChannelPort {
   }
 
   close(code?: number, reason?: string): void {
-    if (this.#port) this.#port.close(code, reason);
+    this.#closing = true;
+    if (this.#pending) this.#closePending(code, reason);
+    else if (this.#port && (this.#isOpen || !this.#stopWaiting)) this.#port.close(code, reason);
     else this.#abort(new SecureWebSocketError('ABORTED', 'The socket was closed before it was open.'));
+    if (this.#peerReturn) this.#limitClosing();
   }
 
   terminate(error?: SecureWebSocketError): void {
+    this.#closing = true;
     if (this.#port) this.#port.terminate(error);
     else
       this.#abort(
@@ -121,88 +140,218 @@ class DialledChannel implements ChannelPort {
     this.#port?.resume();
   }
 
-  async #connect(): Promise<void> {
-    const identity = await resolveIdentity(this.#options, 'client');
-    if (this.#ended) return;
-    if (this.#location.peerKey) await this.#connectToPeer(identity, this.#location.peerKey);
-    else await this.#connectToServer(identity);
+  // Attempts
+
+  #connect(): void {
+    const attempt = ++this.#attempt;
+    this.#tryToConnect(attempt).catch((error: unknown) => {
+      if (attempt !== this.#attempt || this.#ended) return;
+      this.#lost(asSecureWebSocketError(error, 'LINK_FAILED', 'The connection could not be made.'));
+    });
   }
 
-  /** Direct use: a link of its own, whose registration is the first session with the server. */
-  async #connectToServer(identity: Identity): Promise<void> {
-    const { dialled, origin } = this.#location;
-    const dialling = register(dialled, origin, identity, this.#options);
-    this.#release = () => {
-      dialling.abort(new SecureWebSocketError('ABORTED', 'The socket was closed before it was open.'));
-    };
-    const socket = await dialling.registered;
-    if (this.#ended) {
-      socket.socket.close(1000);
-      return;
+  async #tryToConnect(attempt: number): Promise<void> {
+    const isOver = (): boolean => this.#ended || attempt !== this.#attempt;
+    const location = await this.#locate();
+    const options = await attemptOptions(this.#options, 'client');
+    if (isOver()) return;
+    if (!this.#link?.isFor(location, options)) {
+      this.#link?.release();
+      this.#link = new DialledLink(location, options, this.#link?.connectionId);
     }
-    const address = peerAddress(socket.serverKey, 0);
-    const link = startLink(
-      socket,
-      identity,
-      this.#options,
-      {
-        onIdle: () => {
-          link.close(new SecureWebSocketError('ABORTED', 'The socket was closed.'));
-        },
-      },
-      endpoint => {
-        endpoint.adopt(address, socket.keys);
-      },
-    );
-    this.#release = undefined;
-    this.#open(link, address, identity);
+    const link = await this.#link.ready;
+    if (isOver()) return;
+    this.#listener.registered?.({ publicKey: link.publicKey, serverPublicKey: link.serverPublicKey });
+    const address = location.peerKey
+      ? peerAddress(location.peerKey, 0)
+      : peerAddress(this.#link.serverKey, 0);
+    if (this.#port && this.#isOpen) this.#resume(link, this.#port, address);
+    else this.#open(link, address, location);
   }
 
-  async #connectToPeer(identity: Identity, peerKey: Uint8Array): Promise<void> {
-    const { dialled, origin } = this.#location;
-    const lease = leaseLink(dialled, origin, identity, this.#options, {});
-    this.#release = () => {
-      lease.release();
-    };
-    const link = await lease.ready;
-    if (this.#ended) return;
-    this.#open(link, peerAddress(peerKey, 0), identity);
-  }
-
-  #open(link: Link, address: Uint8Array, identity: Identity): void {
+  #open(link: Link, address: Uint8Array, location: Location): void {
     const parameters = {
-      target: this.#location.target,
+      target: location.target,
       protocols: this.#protocols,
       origin: platform.origin(),
+      resume: this.#backoff !== undefined,
     };
-    const listener: ChannelListener = {
+    const port = link.open(
+      address,
+      parameters,
+      this.#channelListener(() => port),
+    );
+    this.#port = port;
+    if (this.#paused) port.pause();
+  }
+
+  /** `address`: whoever listens at the peer's key. The very connection that the channel was with is asked first. */
+  #resume(link: Link, port: LinkChannel, address: Uint8Array): void {
+    const { home, peerKey } = port.channel;
+    if (peerKey === undefined || toHex(peerKey) !== toHex(address.subarray(0, peerKey.length))) {
+      port.fail(new SecureWebSocketError('CHANNEL_LOST', 'The peer has another key than before.'));
+      return;
+    }
+    link.resume(port, this.#anyProcess ? address : (home ?? address));
+  }
+
+  /** The peer is out of reach, or the last attempt to reach it has failed. */
+  #lost(error: SecureWebSocketError, linkCode?: number, status?: number): void {
+    const now = monotonicNow();
+    this.#backoff?.lost(now);
+    if (this.#opened && !this.#peerReturn) {
+      this.#peerReturn = new PeerReturn(now);
+      this.#listener.suspended?.({ error });
+      if (this.#closing) this.#limitClosing();
+    }
+    // Before the channel is open nobody has lost anything: whoever gave it up may think better of it.
+    const isForgivable = error.code === 'CHANNEL_RESET' && !this.#opened;
+    const isFinal =
+      (isTerminal(error, status) && !isForgivable) ||
+      (linkCode !== undefined && isTerminalLinkCode(linkCode));
+    if (error.code === 'PEER_NOT_HERE' && this.#isOpen && !this.#anyProcess) {
+      // Not where it was; somebody may answer at its key.
+      this.#anyProcess = true;
+      this.#connect();
+      return;
+    }
+    this.#anyProcess = false;
+    const isGone = error.code === 'CHANNEL_LOST' && (this.#peerReturn?.unknown(now) ?? true);
+    const delay =
+      (isFinal && error.code !== 'CHANNEL_LOST') || isGone || this.#ended ? undefined : this.#backoff?.next();
+    if (delay === undefined) this.#giveUp(error);
+    else this.#wait(delay, error);
+  }
+
+  #wait(delay: number, error: SecureWebSocketError): void {
+    // What comes of an attempt under way is of no interest any more.
+    this.#attempt++;
+    const go = (): void => {
+      this.#stopWaiting?.();
+      this.#connect();
+    };
+    // A program that has nothing else to do must not end meanwhile.
+    this.#timer = startTimer(delay, go, true);
+    const forget = platform.onWake(go);
+    this.#stopWaiting = () => {
+      stopTimer(this.#timer);
+      forget();
+      this.#stopWaiting = undefined;
+    };
+    this.#listener.reconnecting?.({ attempt: this.#backoff?.attempt ?? 0, delay, error });
+  }
+
+  #giveUp(error: SecureWebSocketError): void {
+    if (this.#port && this.#isOpen) this.#port.fail(error);
+    else this.#fail(error);
+  }
+
+  /** Whoever closes does not wait for ever for a peer that is out of reach. */
+  #limitClosing(): void {
+    const limit = Math.max(CLOSE_TIMEOUT, this.#port?.channel.resumeWindow ?? 0);
+    this.#closeTimer ??= startTimer(
+      limit,
+      () => {
+        const message = `The peer could not be reached within ${String(limit / 1000)} s of close().`;
+        this.#giveUp(new SecureWebSocketError('CLOSE_TIMEOUT', message));
+      },
+      true,
+    );
+  }
+
+  // What happens on the channel
+
+  #channelListener(port: () => LinkChannel): ChannelListener {
+    let wasOpen = false;
+    return {
       opened: information => {
-        this.#opened(information);
+        wasOpen = true;
+        this.#channelOpened(information);
       },
       message: (data, isText) => {
         this.#listener.message(data, isText);
       },
       ping: data => this.#listener.ping?.(data),
       pong: data => this.#listener.pong?.(data),
-      closing: () => this.#listener.closing?.(),
+      closing: () => {
+        if (this.#isToBeReplaced()) this.#pending = new PendingMessages();
+        else this.#listener.closing?.();
+      },
       sent: bytes => this.#listener.sent?.(bytes),
+      suspended: ({ error }) => {
+        this.#lost(error, this.#link?.closeCode);
+      },
+      resumed: resumption => {
+        this.#resumed(resumption);
+      },
       closed: end => {
-        this.#end(end);
+        if (!this.#ended && this.#port === port()) this.#channelClosed(end, wasOpen, port());
       },
     };
-    this.#port = link.open(address, parameters, listener);
-    if (this.#paused) this.#port.pause();
-    this.#listener.registered?.({ publicKey: identity.publicKey, serverPublicKey: link.serverPublicKey });
   }
 
-  #opened(information: ChannelInformation): void {
+  #channelOpened(information: ChannelInformation): void {
     const { protocol } = information;
     if (protocol !== '' && !this.#protocols.includes(protocol)) {
       const message = `The peer chose the subprotocol "${protocol}", which was not offered.`;
       this.#port?.terminate(new SecureWebSocketError('PROTOCOL_NOT_OFFERED', message));
       return;
     }
-    this.#listener.opened?.(information);
+    const pending = this.#pending;
+    this.#pending = undefined;
+    this.#isOpen = true;
+    if (this.#port) pending?.handOver(this.#port);
+    if (this.#opened) {
+      this.#resumed({ ...information, resumed: false, unacknowledged: [] });
+    } else {
+      this.#opened = true;
+      this.#backoff?.connected(monotonicNow());
+      this.#listener.opened?.(information);
+    }
+  }
+
+  #resumed(resumption: Resumption): void {
+    this.#backoff?.connected(monotonicNow());
+    this.#peerReturn = undefined;
+    this.#anyProcess = false;
+    stopTimer(this.#closeTimer);
+    this.#closeTimer = undefined;
+    this.#listener.resumed?.(resumption);
+  }
+
+  /** Whether a new channel takes the place of this one, which the peer closes for a reason that passes. */
+  #isToBeReplaced(): boolean {
+    const code = this.#port?.channel.closeReceived?.code;
+    return this.#backoff !== undefined && !this.#closing && code !== undefined && !isTerminalCloseCode(code);
+  }
+
+  #channelClosed(end: ChannelEnd, wasOpen: boolean, port: LinkChannel): void {
+    this.#port = undefined;
+    this.#isOpen = false;
+    if (!wasOpen && end.error && this.#backoff && !this.#closing) {
+      this.#lost(end.error, this.#link?.closeCode, port.channel.refusalStatus);
+    } else if (wasOpen && end.wasClean && this.#pending) {
+      this.#replaced = end;
+      const why = end.reason && `: ${end.reason}`;
+      const message = `The peer has closed the connection for the time being (${String(end.code)}${why}).`;
+      this.#lost(new SecureWebSocketError('LINK_LOST', message));
+    } else {
+      const pending = this.#pending?.messages ?? [];
+      this.#end({ ...end, unacknowledged: [...end.unacknowledged, ...pending] });
+    }
+  }
+
+  /** The application closes while a new channel is to take the place of the old one: only what it has sent needs that. */
+  #closePending(code: number | undefined, reason: string | undefined): void {
+    const replaced = this.#replaced;
+    if (replaced && this.#pending?.messages.length === 0) {
+      queueMicrotask(() => {
+        this.#port?.terminate();
+        this.#end(replaced);
+      });
+    } else {
+      this.#pending?.close(code, reason);
+    }
   }
 
   #abort(error: SecureWebSocketError): void {
@@ -211,18 +360,24 @@ class DialledChannel implements ChannelPort {
     });
   }
 
-  #fail(error: unknown): void {
-    const known = asSecureWebSocketError(error, 'LINK_FAILED', 'The connection could not be made.');
-    this.#end({ code: 1006, reason: '', wasClean: false, error: known });
+  #fail(error: SecureWebSocketError): void {
+    const unacknowledged = this.#pending?.messages ?? [];
+    this.#end({ code: 1006, reason: '', wasClean: false, error, unacknowledged });
   }
 
   #end(end: ChannelEnd): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#stopWaiting?.();
+    stopTimer(this.#closeTimer);
     // After this turn, so that a CLOSE that has just been sealed is on its way before its link is closed.
-    const release = this.#release;
-    this.#release = undefined;
-    if (release) queueMicrotask(release);
+    const link = this.#link;
+    this.#link = undefined;
+    if (link) {
+      queueMicrotask(() => {
+        link.release();
+      });
+    }
     this.#listener.closed(end);
   }
 }

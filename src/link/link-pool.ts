@@ -4,7 +4,8 @@ import type { Identity } from '../core/identity.js';
 import { toHex } from '../core/bytes.js';
 import { wallClock } from './clock.js';
 import type { IncomingChannel } from './channel-port.js';
-import type { DialOptions } from './dial.js';
+import type { AttemptOptions } from './dial-options.js';
+import type { Resumption } from './resumption.js';
 import { Link } from './link.js';
 import { type DialledSocket, registerDialled } from './register-dialled.js';
 import { checkServerKey } from './trust.js';
@@ -13,6 +14,8 @@ import { checkServerKey } from './trust.js';
 export interface LinkUser {
   /** A channel that a peer wants to open. At most one user of a link takes these: the latest. */
   readonly incoming?: (channel: IncomingChannel) => void;
+  /** Who keeps the channels that come in so. */
+  readonly resumption?: Resumption | undefined;
   readonly closed?: (error: SecureWebSocketError) => void;
 }
 
@@ -27,9 +30,10 @@ class SharedLink {
     url: string,
     location: string,
     identity: Identity,
-    options: DialOptions,
+    options: AttemptOptions,
+    connectionId: number | undefined,
   ) {
-    const dialling = register(url, location, identity, options);
+    const dialling = register(url, location, identity, options, connectionId);
     this.#dialling = dialling;
     this.ready = dialling.registered.then(socket => this.#adopt(socket, identity, options));
     this.ready.catch(() => {
@@ -42,12 +46,21 @@ class SharedLink {
     this.#dialling.abort(error);
   }
 
-  #adopt(dialled: DialledSocket, identity: Identity, options: DialOptions): Link {
+  /** What comes in from now on is for the latest of those who take that. */
+  chooseTaker(link: Link): void {
+    link.resumption = this.#taker?.resumption;
+  }
+
+  get #taker(): LinkUser | undefined {
+    return [...this.users].filter(user => user.incoming).at(-1);
+  }
+
+  #adopt(dialled: DialledSocket, identity: Identity, options: AttemptOptions): Link {
     dialled.keys.wipe();
     return startLink(dialled, identity, options, {
+      resumption: this.#taker?.resumption,
       onIncoming: incoming => {
-        const takers = [...this.users].filter(user => user.incoming);
-        const taker = takers[takers.length - 1];
+        const taker = this.#taker;
         if (taker?.incoming) taker.incoming(incoming);
         else incoming.refuse(404, 'nobody listens');
       },
@@ -73,13 +86,17 @@ export interface LinkLease {
   release(): void;
 }
 
-/** The link of `identity` to the relay at `url`: the one that exists, or a new one. */
+/**
+ * The link of `identity` to the relay at `url`: the one that exists, or a new one. `connectionId`: the one that is asked
+ * for, where there was one before.
+ */
 export function leaseLink(
   url: string,
   location: string,
   identity: Identity,
-  options: DialOptions,
+  options: AttemptOptions,
   user: LinkUser,
+  connectionId?: number,
 ): LinkLease {
   const key = JSON.stringify([
     url,
@@ -89,21 +106,31 @@ export function leaseLink(
     options.maxPayload,
     // Somebody's wrong pin must not fail the link of others.
     options.serverKey,
+    options.token,
     ...[options.trustStore, options.WebSocket, options.headers, options.tls].map(numberOf),
   ]);
   let link = shared.get(key);
-  if (!link) shared.set(key, (link = new SharedLink(key, url, location, identity, options)));
+  if (!link) shared.set(key, (link = new SharedLink(key, url, location, identity, options, connectionId)));
   const mine = link;
   mine.users.add(user);
   // A trust store may be of another opinion by now.
   const ready = mine.ready.then(async existing => {
     await checkServerKey(options, location, existing.serverPublicKey);
+    mine.chooseTaker(existing);
     return existing;
   });
   return {
     ready,
     release: () => {
-      if (!mine.users.delete(user) || mine.users.size > 0) return;
+      if (!mine.users.delete(user) || mine.users.size > 0) {
+        mine.ready.then(
+          existing => {
+            mine.chooseTaker(existing);
+          },
+          () => undefined,
+        );
+        return;
+      }
       forget(mine);
       const error = new SecureWebSocketError('ABORTED', 'Nobody uses this connection any more.');
       mine.abort(error);
@@ -122,15 +149,18 @@ export function register(
   url: string,
   location: string,
   identity: Identity,
-  options: DialOptions,
+  options: AttemptOptions,
+  connectionId?: number,
 ): ReturnType<typeof registerDialled> {
-  const { userId, deviceId, WebSocket, headers, tls } = options;
+  const { userId, deviceId, token, WebSocket, headers, tls } = options;
   return registerDialled({
     url,
     location,
     identity,
     userId,
     deviceId,
+    token,
+    connectionId,
     WebSocket,
     headers,
     tls,
@@ -142,8 +172,8 @@ export function register(
 export function startLink(
   dialled: DialledSocket,
   identity: Identity,
-  options: DialOptions,
-  hooks: Pick<ConstructorParameters<typeof Link>[0], 'onIncoming' | 'onClosed' | 'onIdle'>,
+  options: AttemptOptions,
+  hooks: Pick<ConstructorParameters<typeof Link>[0], 'onIncoming' | 'onClosed' | 'onIdle' | 'resumption'>,
   prepare?: (endpoint: Endpoint) => void,
 ): Link {
   const endpoint = new Endpoint({
@@ -152,6 +182,7 @@ export function startLink(
     connectionId: dialled.connectionId,
     maxFrame: dialled.maxFrame,
     maxPayload: options.maxPayload,
+    resumables: hooks.resumption?.channels,
     wallClock,
   });
   prepare?.(endpoint);
@@ -161,6 +192,7 @@ export function startLink(
     maxFrame: dialled.maxFrame,
     publicKey: identity.publicKey,
     serverPublicKey: toHex(dialled.serverKey),
+    connectionId: dialled.connectionId,
     ...hooks,
   });
   dialled.start({

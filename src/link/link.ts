@@ -3,9 +3,13 @@ import type { Endpoint, EndpointEvent } from '../core/endpoint.js';
 import { SecureWebSocketError } from '../core/errors.js';
 import { toHex } from '../core/bytes.js';
 import type { OpenParameters } from '../core/open-parameters.js';
-import type { ChannelListener, ChannelPort, IncomingChannel } from './channel-port.js';
+import { platform } from '#platform';
+import { REPLACED } from '../core/constants.js';
+import type { ChannelInformation, ChannelListener, ChannelPort, IncomingChannel } from './channel-port.js';
 import { monotonicNow, startTimer, stopTimer, type Timer } from './clock.js';
+import { type CarryingLink, LinkChannel } from './link-channel.js';
 import type { RawSocket } from './raw-socket.js';
+import type { Resumption } from './resumption.js';
 
 /** Above so many bytes in the socket nothing more is sealed: it waits in the channels, where it can be counted. */
 const HIGH_WATER = 1_048_576;
@@ -26,11 +30,17 @@ export interface LinkOptions {
   /** Our own key and that of the server which the link is registered with, hex. */
   readonly publicKey: string;
   readonly serverPublicKey: string;
+  /** The connection id that the server gave us. */
+  readonly connectionId: number;
   /** What the peer wants to open; without it nothing is accepted. */
   readonly onIncoming?: ((incoming: IncomingChannel) => void) | undefined;
-  /** The last channel has ended. */
+  /** A peer goes on with a channel that it has opened over another link. */
+  readonly onResumed?: ((port: ChannelPort) => void) | undefined;
+  /** What `Link.resumption` is to begin with. */
+  readonly resumption?: Resumption | undefined;
+  /** The last channel has ended, or is carried by another link. */
   readonly onIdle?: (() => void) | undefined;
-  /** The socket is gone, or was given up. Every channel has ended before. */
+  /** The socket is gone, or was given up. Every channel has ended or was suspended before. */
   readonly onClosed?: ((error: SecureWebSocketError) => void) | undefined;
   /** Called for whatever was refused without harm to a channel. For diagnosis. */
   readonly onRefused?: ((error: SecureWebSocketError) => void) | undefined;
@@ -42,13 +52,14 @@ export interface LinkOptions {
  * One registered link: moves frames between its socket and its endpoint, keeps the endpoint's time, and hands what
  * happens on channels to their owners.
  */
-export class Link {
+export class Link implements CarryingLink {
   readonly publicKey: string;
   readonly serverPublicKey: string;
+  readonly connectionId: number;
   readonly #options: LinkOptions;
-  readonly #endpoint: Endpoint;
+  #resumption: Resumption | undefined;
+  readonly endpoint: Endpoint;
   readonly #socket: RawSocket;
-  readonly #listeners = new Map<Channel, ChannelListener>();
   #listening = 0;
   #closed = false;
   #scheduled = false;
@@ -58,13 +69,36 @@ export class Link {
   #timer: Timer | undefined;
   #timerAt = Infinity;
   #poll: Timer | undefined;
+  #closeCode: number | undefined;
+  readonly #stopWatchingPage: () => void;
 
   constructor(options: LinkOptions) {
     this.publicKey = options.publicKey;
     this.serverPublicKey = options.serverPublicKey;
+    this.connectionId = options.connectionId;
     this.#options = options;
-    this.#endpoint = options.endpoint;
+    this.endpoint = options.endpoint;
+    this.resumption = options.resumption;
     this.#socket = options.socket;
+    this.#stopWatchingPage = platform.onVisibility(hidden => {
+      this.#setHidden(hidden);
+    });
+    if (platform.isHidden()) this.#setHidden(true);
+  }
+
+  /** Keeps the channels that peers have opened while these are out of reach. */
+  get resumption(): Resumption | undefined {
+    return this.#resumption;
+  }
+
+  set resumption(resumption: Resumption | undefined) {
+    this.#resumption = resumption;
+    this.endpoint.resumables = resumption?.channels;
+  }
+
+  /** The status with which the other end closed the socket, once it has. */
+  get closeCode(): number | undefined {
+    return this.#closeCode;
   }
 
   get isClosed(): boolean {
@@ -73,13 +107,13 @@ export class Link {
 
   /** Listens at our key until `unlisten` has been called as often. Only on links to a relay. */
   listen(): void {
-    if (this.#listening++ === 0) this.#endpoint.listen(true);
-    this.#schedule();
+    if (this.#listening++ === 0) this.endpoint.listen(true, monotonicNow());
+    this.schedule();
   }
 
   unlisten(): void {
-    if (--this.#listening === 0) this.#endpoint.listen(false);
-    this.#schedule();
+    if (--this.#listening === 0) this.endpoint.listen(false, monotonicNow());
+    this.schedule();
   }
 
   /** Opens a channel with the peer at a 36-byte address. */
@@ -87,14 +121,19 @@ export class Link {
     address: Uint8Array,
     parameters: Omit<OpenParameters, 'window'>,
     listener: ChannelListener,
-  ): ChannelPort {
-    const channel = this.#endpoint.open(address, parameters, monotonicNow());
-    this.#listeners.set(channel, listener);
+  ): LinkChannel {
+    const channel = this.endpoint.open(address, parameters, monotonicNow());
     this.#busy = true;
-    this.#schedule();
-    return new LinkChannel(channel, this.#endpoint, () => {
-      this.#schedule();
-    });
+    this.schedule();
+    return new LinkChannel(channel, listener, this);
+  }
+
+  /** Goes on with a channel that has lost its peer, in a session with the one at `address`. */
+  resume(port: LinkChannel, address: Uint8Array): void {
+    this.endpoint.resume(port.channel, address, monotonicNow());
+    port.attach(this);
+    this.#busy = true;
+    this.schedule();
   }
 
   /** One binary message from the socket. */
@@ -102,7 +141,7 @@ export class Link {
     if (this.#closed) return;
     this.#readNoMoreThanIsRead();
     try {
-      this.#endpoint.receive(data, monotonicNow());
+      this.endpoint.receive(data, monotonicNow());
     } catch (error) {
       const cause = error instanceof SecureWebSocketError ? error : undefined;
       this.close(
@@ -121,15 +160,24 @@ export class Link {
       this.#paused = false;
       this.#socket.resume();
     }
-    if (this.#endpoint.hasOutput) this.#pump();
+    if (this.endpoint.hasOutput) this.#pump();
   }
 
   /** The socket is gone. */
   lost(code: number, reason: string, detail?: string): void {
     const why = [reason, detail].filter(Boolean).join(', ');
-    this.#end(
-      new SecureWebSocketError('LINK_LOST', `The connection was lost (${String(code)}${why && `: ${why}`}).`),
-    );
+    this.#closeCode = code;
+    const error =
+      code === REPLACED
+        ? new SecureWebSocketError(
+            'REPLACED',
+            'The connection was replaced by a newer one with the same key.',
+          )
+        : new SecureWebSocketError(
+            'LINK_LOST',
+            `The connection was lost (${String(code)}${why && `: ${why}`}).`,
+          );
+    this.#end(error);
   }
 
   /** Gives the link up: every channel ends with `error`, and the socket is closed with `code`. */
@@ -143,8 +191,10 @@ export class Link {
     if (this.#closed) return;
     this.#closed = true;
     this.#stopTimers();
-    this.#endpoint.fail(error);
+    this.#stopWatchingPage();
+    this.endpoint.fail(error, monotonicNow());
     this.#dispatch();
+    this.#resumption?.watch();
     this.#options.onClosed?.(error);
   }
 
@@ -155,9 +205,12 @@ export class Link {
     this.#socket.pause();
   }
 
-  /** What owners ask for in one turn of the event loop is sealed together, at its end. */
-  #schedule(): void {
-    if (this.#scheduled || this.#closed) return;
+  /**
+   * What owners ask for in one turn of the event loop is sealed together, at its end. When the socket is gone there are
+   * still owners to be told what arrived before, once they read.
+   */
+  schedule(): void {
+    if (this.#scheduled) return;
     this.#scheduled = true;
     queueMicrotask(() => {
       this.#scheduled = false;
@@ -174,20 +227,20 @@ export class Link {
     } while (!this.#closed && this.#mayFlush());
     if (this.#closed) return;
     this.#watch();
-    if (this.#busy && this.#endpoint.channelCount === 0) {
+    if (this.#busy && this.endpoint.channelCount === 0) {
       this.#busy = false;
       this.#options.onIdle?.();
     }
   }
 
   #mayFlush(): boolean {
-    return this.#endpoint.hasOutput && this.#socket.bufferedAmount < HIGH_WATER;
+    return this.endpoint.hasOutput && this.#socket.bufferedAmount < HIGH_WATER;
   }
 
   #send(): void {
     if (this.#closed) return;
-    if (this.#mayFlush()) this.#endpoint.flush(HIGH_WATER - this.#socket.bufferedAmount, monotonicNow());
-    for (const frame of this.#endpoint.takeFrames()) {
+    if (this.#mayFlush()) this.endpoint.flush(HIGH_WATER - this.#socket.bufferedAmount, monotonicNow());
+    for (const frame of this.endpoint.takeFrames()) {
       this.#options.stamp?.(frame);
       this.#socket.send(frame);
     }
@@ -197,7 +250,7 @@ export class Link {
   #dispatch(): void {
     if (this.#dispatching) return;
     this.#dispatching = true;
-    for (let events = this.#endpoint.takeEvents(); events.length > 0; events = this.#endpoint.takeEvents()) {
+    for (let events = this.endpoint.takeEvents(); events.length > 0; events = this.endpoint.takeEvents()) {
       for (const event of events) {
         try {
           this.#tell(event);
@@ -217,44 +270,30 @@ export class Link {
       this.#options.onRefused?.(event.error);
       return;
     }
+    if (event.type === 'dead') {
+      // It may take minutes until the socket notices.
+      this.#socket.terminate();
+      this.#end(event.error);
+      return;
+    }
     if (event.type === 'incoming') {
       this.#incoming(event.channel, event.open);
       return;
     }
-    const listener = this.#listeners.get(event.channel);
-    if (!listener) return;
-    switch (event.type) {
-      case 'opened':
-        listener.opened?.({ ...this.#keysOf(event.channel), protocol: event.channel.protocol });
-        return;
-      case 'message':
-        listener.message(event.data, event.isText);
-        return;
-      case 'ping':
-        listener.ping?.(event.data);
-        return;
-      case 'pong':
-        listener.pong?.(event.data);
-        return;
-      case 'closing':
-        listener.closing?.();
-        return;
-      case 'sent':
-        listener.sent?.(event.bytes);
-        return;
-      case 'closed': {
-        this.#listeners.delete(event.channel);
-        const { code, reason, wasClean, error } = event;
-        listener.closed({ code, reason, wasClean, ...(error && { error }) });
-      }
+    const port = LinkChannel.of(event.channel);
+    if (event.type === 'resumed' && event.channel.session) {
+      this.#busy = true;
+      port?.attach(this);
+      if (port && !event.channel.opener) this.#options.onResumed?.(port);
     }
+    port?.handle(event);
   }
 
   #incoming(channel: Channel, open: OpenParameters): void {
     this.#busy = true;
     const refuse = (status: number, reason: string): void => {
-      this.#endpoint.refuse(channel, status, reason, monotonicNow());
-      this.#schedule();
+      this.endpoint.refuse(channel, status, reason, monotonicNow());
+      this.schedule();
     };
     const { onIncoming } = this.#options;
     if (!onIncoming) {
@@ -262,18 +301,15 @@ export class Link {
       return;
     }
     onIncoming({
-      ...this.#keysOf(channel),
+      ...this.keysOf(channel),
       target: open.target,
       protocols: open.protocols,
       origin: open.origin,
       accept: (protocol, listener) => {
-        this.#listeners.set(channel, listener);
-        const port = new LinkChannel(channel, this.#endpoint, () => {
-          this.#schedule();
-        });
-        if (channel.state === 'incoming') this.#endpoint.accept(channel, protocol);
-        else this.#tooLate(channel, listener);
-        this.#schedule();
+        const port = new LinkChannel(channel, listener, this, this.#resumption);
+        if (channel.state === 'incoming') this.endpoint.accept(channel, protocol);
+        else this.#tooLate(listener);
+        this.schedule();
         return port;
       },
       refuse,
@@ -281,23 +317,17 @@ export class Link {
   }
 
   /** The peer, or the link, went away while the application made up its mind. */
-  #tooLate(channel: Channel, listener: ChannelListener): void {
-    this.#listeners.delete(channel);
+  #tooLate(listener: ChannelListener): void {
     const error = new SecureWebSocketError(
       'LINK_LOST',
       'The peer went away before the channel was accepted.',
     );
     queueMicrotask(() => {
-      listener.closed({ code: 1006, reason: '', wasClean: false, error });
+      listener.closed({ code: 1006, reason: '', wasClean: false, error, unacknowledged: [] });
     });
   }
 
-  #keysOf(channel: Channel): {
-    publicKey: string;
-    peerPublicKey: string;
-    serverPublicKey: string;
-    handshakeHash: Uint8Array;
-  } {
+  keysOf(channel: Channel): Omit<ChannelInformation, 'protocol'> {
     return {
       publicKey: this.publicKey,
       peerPublicKey: channel.session ? toHex(channel.session.publicKey) : '',
@@ -308,18 +338,18 @@ export class Link {
 
   /** Wakes the endpoint when it wants to be woken, and looks after a socket that is too full. */
   #watch(): void {
-    const { wakeAt } = this.#endpoint;
+    const { wakeAt } = this.endpoint;
     if (wakeAt < this.#timerAt) {
       stopTimer(this.#timer);
       this.#timerAt = wakeAt;
       this.#timer = startTimer(wakeAt - monotonicNow(), () => {
         this.#timer = undefined;
         this.#timerAt = Infinity;
-        this.#endpoint.timeout(monotonicNow());
+        this.endpoint.timeout(monotonicNow());
         this.#pump();
       });
     }
-    if (this.#endpoint.hasOutput && !this.#socket.tellsDrained && this.#poll === undefined) {
+    if (this.endpoint.hasOutput && !this.#socket.tellsDrained && this.#poll === undefined) {
       this.#poll = startTimer(POLL_INTERVAL, () => {
         this.#poll = undefined;
         this.#pump();
@@ -327,66 +357,14 @@ export class Link {
     }
   }
 
+  #setHidden(hidden: boolean): void {
+    this.endpoint.setHidden(hidden, monotonicNow());
+    this.schedule();
+  }
+
   #stopTimers(): void {
     stopTimer(this.#timer);
     stopTimer(this.#poll);
     this.#timer = this.#poll = undefined;
-  }
-}
-
-/** The owner's handle of a channel on a link. */
-class LinkChannel implements ChannelPort {
-  readonly #channel: Channel;
-  readonly #endpoint: Endpoint;
-  readonly #schedule: () => void;
-
-  constructor(channel: Channel, endpoint: Endpoint, schedule: () => void) {
-    this.#channel = channel;
-    this.#endpoint = endpoint;
-    this.#schedule = schedule;
-  }
-
-  get bufferedAmount(): number {
-    return this.#channel.bufferedAmount;
-  }
-
-  send(data: Uint8Array, isText: boolean): void {
-    this.#channel.send(data, isText);
-    this.#changed();
-  }
-
-  ping(data: Uint8Array): void {
-    this.#channel.ping(data);
-    this.#changed();
-  }
-
-  pong(data: Uint8Array): void {
-    this.#channel.pong(data);
-    this.#changed();
-  }
-
-  close(code?: number, reason?: string): void {
-    this.#endpoint.close(this.#channel, monotonicNow(), code, reason);
-    this.#changed();
-  }
-
-  terminate(error?: SecureWebSocketError): void {
-    const why = error ?? new SecureWebSocketError('ABORTED', 'The socket was terminated by this end.');
-    this.#endpoint.terminate(this.#channel, why, monotonicNow());
-    this.#changed();
-  }
-
-  pause(): void {
-    this.#channel.pause();
-  }
-
-  resume(): void {
-    this.#channel.resume();
-    this.#changed();
-  }
-
-  #changed(): void {
-    this.#endpoint.wake(this.#channel);
-    this.#schedule();
   }
 }

@@ -1,14 +1,26 @@
 import { asSecureWebSocketError, SecureWebSocketError } from '../core/errors.js';
 import { parseLocation } from '../core/location.js';
-import type { IncomingChannel } from './channel-port.js';
-import { type DialOptions, peerLocation } from './dial.js';
-import { resolveIdentity } from './identities.js';
+import { platform } from '#platform';
+import type { IncomingChannel, ReconnectAttempt } from './channel-port.js';
+import { monotonicNow, startTimer, stopTimer } from './clock.js';
+import { peerLocation } from './dial.js';
+import { attemptOptions, type DialOptions } from './dial-options.js';
+import type { Link } from './link.js';
 import { leaseLink, type LinkLease } from './link-pool.js';
+import { Backoff, isTerminal, isTerminalLinkCode, parseReconnect } from './reconnect-policy.js';
+import type { Resumption } from './resumption.js';
+
+export interface ListenOptions extends DialOptions {
+  /** Keeps channels while their peers are out of reach, and over the loss of our own link. */
+  readonly resumption?: Resumption | undefined;
+}
 
 export interface ListenHandlers {
-  /** The relay has registered us, and peers can open channels. */
+  /** The relay has registered us, and peers can open channels. Again after each `reconnecting` that succeeds. */
   listening(information: { publicKey: string; serverPublicKey: string }): void;
   channel(incoming: IncomingChannel): void;
+  /** The relay was lost, or could not be reached again; another attempt will be made. */
+  reconnecting?(attempt: ReconnectAttempt): void;
   /** It is over: because of `error`, or without one because `close` was called. Called exactly once. */
   closed(error?: SecureWebSocketError): void;
 }
@@ -20,24 +32,36 @@ export interface RelayListener {
   close(): void;
 }
 
-/** Listens at our public key behind the relay at `relay`. */
-export function listenAtRelay(relay: URL, options: DialOptions, handlers: ListenHandlers): RelayListener {
+/**
+ * Listens at our public key behind the relay at `relay`. With `reconnect` it does so again whenever the relay was lost;
+ * a first attempt that fails is final all the same.
+ * @throws TypeError when `reconnect` is not valid
+ */
+export function listenAtRelay(relay: URL, options: ListenOptions, handlers: ListenHandlers): RelayListener {
   return new Listening(relay, options, handlers);
 }
 
 class Listening implements RelayListener {
   location = '';
+  readonly #relay: URL;
+  readonly #options: ListenOptions;
   readonly #handlers: ListenHandlers;
+  readonly #backoff: Backoff | undefined;
   #lease: LinkLease | undefined;
-  #stop: (() => void) | undefined;
+  #link: Link | undefined;
+  /** The one that we had, and want again: peers know it. */
+  #connectionId: number | undefined;
   #open = 0;
   #closed = false;
+  #stopWaiting: (() => void) | undefined;
 
-  constructor(relay: URL, options: DialOptions, handlers: ListenHandlers) {
+  constructor(relay: URL, options: ListenOptions, handlers: ListenHandlers) {
+    this.#relay = relay;
+    this.#options = options;
     this.#handlers = handlers;
-    this.#connect(relay, options).catch((error: unknown) => {
-      this.#end(asSecureWebSocketError(error, 'LINK_FAILED', 'The connection could not be made.'));
-    });
+    const reconnect = parseReconnect(options.reconnect);
+    this.#backoff = reconnect && new Backoff(reconnect, Math.random);
+    this.#connect();
   }
 
   close(): void {
@@ -46,33 +70,72 @@ class Listening implements RelayListener {
     });
   }
 
-  async #connect(relay: URL, options: DialOptions): Promise<void> {
-    const { origin, dialled, peerKey } = parseLocation(relay);
+  #connect(): void {
+    this.#listen().catch((error: unknown) => {
+      this.#lost(asSecureWebSocketError(error, 'LINK_FAILED', 'The connection could not be made.'));
+    });
+  }
+
+  async #listen(): Promise<void> {
+    const { origin, dialled, peerKey } = parseLocation(this.#relay);
     if (peerKey) {
       throw new SecureWebSocketError(
         'INVALID_ARGUMENT',
         "The URL of a relay must not hold a public key: one listens at one's own.",
       );
     }
-    const identity = await resolveIdentity(options, 'server');
+    const options = await attemptOptions(this.#options, 'server');
     if (this.#closed) return;
-    this.#lease = leaseLink(dialled, origin, identity, options, {
-      incoming: channel => {
+    const user = {
+      incoming: (channel: IncomingChannel) => {
         this.#incoming(channel);
       },
-      closed: error => {
-        this.#end(error);
+      resumption: this.#options.resumption,
+      closed: (error: SecureWebSocketError) => {
+        if (this.#link) this.#lost(error, this.#link.closeCode);
       },
-    });
-    const link = await this.#lease.ready;
+    };
+    const { identity } = options;
+    const lease = leaseLink(dialled, origin, identity, options, user, this.#connectionId);
+    this.#lease = lease;
+    const link = await lease.ready;
     // `close` may have been called meanwhile; the compiler cannot see that.
     if (this.#closed as boolean) return;
+    if (link.isClosed) throw new SecureWebSocketError('LINK_LOST', 'The connection was lost at once.');
+    this.#link = link;
+    this.#connectionId = link.connectionId;
     link.listen();
-    this.#stop = () => {
-      link.unlisten();
-    };
+    this.#backoff?.connected(monotonicNow());
     this.location = peerLocation(dialled, identity.publicKeyBytes);
     this.#handlers.listening({ publicKey: link.publicKey, serverPublicKey: link.serverPublicKey });
+  }
+
+  #lost(error: SecureWebSocketError, linkCode?: number): void {
+    if (this.#closed) return;
+    const hasListened = this.location !== '';
+    this.#link = undefined;
+    this.#lease?.release();
+    this.#lease = undefined;
+    this.#backoff?.lost(monotonicNow());
+    const isFinal = isTerminal(error) || (linkCode !== undefined && isTerminalLinkCode(linkCode));
+    const delay = hasListened && !isFinal ? this.#backoff?.next() : undefined;
+    if (delay === undefined) {
+      this.#end(error);
+      return;
+    }
+    const go = (): void => {
+      this.#stopWaiting?.();
+      this.#connect();
+    };
+    // A program that does nothing but listen must not end meanwhile.
+    const timer = startTimer(delay, go, true);
+    const forget = platform.onWake(go);
+    this.#stopWaiting = () => {
+      stopTimer(timer);
+      forget();
+      this.#stopWaiting = undefined;
+    };
+    this.#handlers.reconnecting?.({ attempt: this.#backoff?.attempt ?? 0, delay, error });
   }
 
   /** The link must live as long as any channel that came in over it. */
@@ -96,7 +159,8 @@ class Listening implements RelayListener {
   #end(error?: SecureWebSocketError): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#stop?.();
+    this.#stopWaiting?.();
+    this.#link?.unlisten();
     this.#handlers.closed(error);
     this.#releaseWhenUnused();
   }
@@ -125,6 +189,8 @@ function forward(listener: Listener): Listener {
     pong: data => listener.pong?.(data),
     closing: () => listener.closing?.(),
     sent: bytes => listener.sent?.(bytes),
+    suspended: suspension => listener.suspended?.(suspension),
+    resumed: resumption => listener.resumed?.(resumption),
     closed: end => {
       listener.closed(end);
     },

@@ -55,7 +55,16 @@ export const platform: Platform = {
   toMessageData: bytes => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
 
   isUtf8,
+
+  // Node is told neither when the network comes back nor whether somebody looks.
+  onWake: () => stopNothing,
+  isHidden: () => false,
+  onVisibility: () => stopNothing,
 };
+
+function stopNothing(): void {
+  // Nothing was started.
+}
 
 function keyDirectory(): string {
   const { SECURE_WEBSOCKET_HOME: own } = process.env;

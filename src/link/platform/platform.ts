@@ -26,4 +26,13 @@ export interface Platform {
   /** The bytes as the `message` event of a `ws`-style socket carries them: a Buffer in Node, its stand-in elsewhere. */
   toMessageData(bytes: Uint8Array): Uint8Array;
   isUtf8(bytes: Uint8Array): boolean;
+  /**
+   * Calls back whenever there is reason to believe that the network is back or that the user looks again, perhaps more
+   * than once for one reason. In Node never. Returns a function that stops it.
+   */
+  onWake(callback: () => void): () => void;
+  /** Whether nobody can see the page. False where there is no page: in workers and in Node. */
+  readonly isHidden: () => boolean;
+  /** Calls back whenever that changes. Where there is no page never. Returns a function that stops it. */
+  onVisibility(callback: (hidden: boolean) => void): () => void;
 }

@@ -4,15 +4,32 @@ import type { WebSocketConstructor } from '../raw-socket.js';
  * The web's globals that this library uses, and no more of them than it uses: the package compiles without the types
  * of the DOM. Any of them can be missing.
  */
-export interface WebGlobals {
+export interface WebGlobals extends WebEvents {
   readonly WebSocket?: WebSocketConstructor;
   readonly indexedDB?: IdbFactory;
   readonly crypto?: WebCrypto;
   /** The origin of the page or worker, 'null' when it is opaque. */
   readonly origin?: unknown;
   /** Not in workers. */
-  readonly document?: { readonly baseURI: string };
+  readonly document?: WebDocument;
   readonly location?: { readonly href: string };
+}
+
+export interface WebDocument extends WebEvents {
+  readonly baseURI: string;
+  /** 'visible' or 'hidden'. */
+  readonly visibilityState?: string;
+}
+
+/** The part of EventTarget that is used. Runtimes that only resemble a browser may be without it. */
+export interface WebEvents {
+  addEventListener?(type: string, listener: (event: WebEvent) => void): void;
+  removeEventListener?(type: string, listener: (event: WebEvent) => void): void;
+}
+
+export interface WebEvent {
+  /** Of `pageshow`: the page comes out of the back/forward cache. */
+  readonly persisted?: boolean;
 }
 
 /** Looked up at every call: nothing is read when the module is loaded, and tests may replace them. */

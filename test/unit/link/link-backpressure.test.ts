@@ -47,6 +47,7 @@ function keys(initiator: boolean): TransportKeys {
     receive: initiator ? two : one,
     initiator,
     handshakeHash: new Uint8Array(64),
+    exporter: new Uint8Array(32),
     createdAt: performance.now(),
   });
 }
@@ -67,6 +68,7 @@ function linked(socket: HeldSocket): { link: Link; says: (channelId: number) => 
     maxFrame: DEFAULT_MAX_FRAME,
     publicKey: relay.publicKey,
     serverPublicKey: relay.publicKey,
+    connectionId: 9,
   });
   const peer = keys(true);
   const says = (channelId: number): void => {

@@ -1,0 +1,100 @@
+import { SecureWebSocketError } from '../core/errors.js';
+import { peerAddress } from '../core/frame.js';
+import type { Location } from '../core/location.js';
+import type { AttemptOptions } from './dial-options.js';
+import type { Link } from './link.js';
+import { leaseLink, type LinkLease, register, startLink } from './link-pool.js';
+
+/** The link of one dialled channel: its own in direct use, a share of one through a relay. */
+export class DialledLink {
+  readonly ready: Promise<Link>;
+  /** The key of the server at the other end, once it is ready. */
+  serverKey = new Uint8Array(0);
+  /** The connection id that the server gave us, or the one that we ask for. */
+  connectionId: number | undefined;
+  readonly #location: Location;
+  readonly #options: AttemptOptions;
+  #link: Link | undefined;
+  #release: () => void = () => undefined;
+  #released = false;
+
+  /** `connectionId`: the one that we had before and want again. */
+  constructor(location: Location, options: AttemptOptions, connectionId?: number) {
+    this.#location = location;
+    this.#options = options;
+    this.connectionId = connectionId;
+    this.ready = location.peerKey ? this.#share() : this.#dial();
+    // Whoever waits for it is told; nobody may.
+    this.ready.catch(() => undefined);
+  }
+
+  /** The status with which the other end closed it, if it did. */
+  get closeCode(): number | undefined {
+    return this.#link?.closeCode;
+  }
+
+  /** Whether it is still there, and what a channel at this location with these options would use. */
+  isFor(location: Location, options: AttemptOptions): boolean {
+    return (
+      this.#link?.isClosed === false &&
+      location.peerKey !== undefined &&
+      location.dialled === this.#location.dialled &&
+      options.identity === this.#options.identity &&
+      options.token === this.#options.token &&
+      String(options.serverKey) === String(this.#options.serverKey)
+    );
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#release();
+  }
+
+  /** Direct use: a link of its own, whose registration is the first session with the server. */
+  async #dial(): Promise<Link> {
+    const { dialled, origin } = this.#location;
+    const { identity } = this.#options;
+    const dialling = register(dialled, origin, identity, this.#options, this.connectionId);
+    const aborted = new SecureWebSocketError('ABORTED', 'The socket was closed before it was open.');
+    this.#release = () => {
+      dialling.abort(aborted);
+    };
+    const socket = await dialling.registered;
+    if (this.#released) {
+      socket.socket.close(1000);
+      throw aborted;
+    }
+    this.serverKey = socket.serverKey.slice();
+    const link = startLink(
+      socket,
+      identity,
+      this.#options,
+      {
+        onIdle: () => {
+          link.close(new SecureWebSocketError('ABORTED', 'The socket was closed.'));
+        },
+      },
+      endpoint => {
+        endpoint.adopt(peerAddress(socket.serverKey, 0), socket.keys);
+      },
+    );
+    this.#link = link;
+    // It is closed when its channel has ended.
+    this.#release = () => undefined;
+    return link;
+  }
+
+  async #share(): Promise<Link> {
+    const { dialled, origin } = this.#location;
+    const { identity } = this.#options;
+    const lease: LinkLease = leaseLink(dialled, origin, identity, this.#options, {}, this.connectionId);
+    this.#release = () => {
+      lease.release();
+    };
+    const link = await lease.ready;
+    this.#link = link;
+    this.connectionId = link.connectionId;
+    return link;
+  }
+}
