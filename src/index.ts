@@ -5,9 +5,18 @@
 export { ClientSecureWebSocket } from './socket/client-secure-web-socket.js';
 export type { ClientSecureWebSocketEventMap } from './socket/client-secure-web-socket.js';
 export type { ClientSecureWebSocketOptions } from './socket/client-secure-web-socket-options.js';
+export type { ClientUrlSource } from './socket/client-url.js';
+export type {
+  SecureWebSocketCloseEvent,
+  SecureWebSocketErrorEvent,
+  SecureWebSocketReconnectedEvent,
+  SecureWebSocketReconnectingEvent,
+  UnacknowledgedData,
+} from './socket/events.js';
 export { SecureWebSocketServer } from './socket/secure-web-socket-server.js';
 export type { SecureWebSocketServerOptions } from './socket/secure-web-socket-server.js';
 export { ServerSecureWebSocket } from './socket/server-secure-web-socket.js';
+export type { UnacknowledgedServerMessage } from './socket/server-messages.js';
 export type { RelayedRequest } from './socket/relayed-request.js';
 
 export { Identity } from './core/identity.js';
@@ -18,6 +27,10 @@ export type { ErrorCode } from './core/errors.js';
 export { IndexedDbKeyStore } from './link/indexed-db-key-store.js';
 export { MemoryKeyStore } from './link/memory-key-store.js';
 export type { KeyStore } from './link/key-store.js';
+export type { ReconnectAttempt } from './link/channel-port.js';
+export type { Provided } from './link/dial-options.js';
+export type { Reconnect, ReconnectOptions } from './link/reconnect-policy.js';
+export type { ResumptionOptions } from './link/resumption.js';
 export { FirstUseTrustStore } from './link/trust.js';
 export type { ServerKey, TrustStore } from './link/trust.js';
 export type { WebSocketConstructor, WebSocketLike } from './link/raw-socket.js';

@@ -3,6 +3,7 @@ export { SecureWebSocketServer } from './socket/node-secure-web-socket-server.js
 export type { SecureWebSocketServerOptions, ServerRequest } from './socket/node-secure-web-socket-server.js';
 export { ServerSecureWebSocket } from './socket/node-server-secure-web-socket.js';
 export type { AcceptedWebSocket, AcceptOptions } from './socket/node-server-secure-web-socket.js';
+export type { UnacknowledgedServerMessage } from './socket/server-messages.js';
 export type { RelayedRequest } from './socket/relayed-request.js';
 
 export { Relay } from './relay/relay.js';
@@ -24,5 +25,9 @@ export type { ErrorCode } from './core/errors.js';
 export { FileKeyStore } from './link/file-key-store.js';
 export { MemoryKeyStore } from './link/memory-key-store.js';
 export type { KeyStore } from './link/key-store.js';
+export type { ReconnectAttempt } from './link/channel-port.js';
+export type { Reconnect, ReconnectOptions } from './link/reconnect-policy.js';
+export { Resumption } from './link/resumption.js';
+export type { ResumptionOptions } from './link/resumption.js';
 export { FirstUseTrustStore } from './link/trust.js';
 export type { ServerKey, TrustStore } from './link/trust.js';

@@ -1,7 +1,16 @@
 import type { DialOptions } from '../link/dial.js';
 
 /** The third argument of `new ClientSecureWebSocket()`, and the argument of `ClientSecureWebSocket.configure()`. */
-export type ClientSecureWebSocketOptions = DialOptions;
+export interface ClientSecureWebSocketOptions extends DialOptions {
+  /**
+   * With `reconnect`: so many bytes may wait while the peer cannot be reached; `send` throws `BUFFER_FULL` for what
+   * would be more. Default: 16 MiB.
+   */
+  readonly maxBuffered?: number | undefined;
+}
+
+/** The default of `maxBuffered`, bytes: 16 MiB. */
+const MAX_BUFFERED = 16_777_216;
 
 /** What subclasses made by `configure` were given, each on top of the class that it extends. */
 const configured = new WeakMap<object, ClientSecureWebSocketOptions>();
@@ -22,6 +31,16 @@ export function socketOptions(constructor: object, argument: unknown): ClientSec
     options = { ...configured.get(at), ...options };
   }
   return typeof argument === 'object' && argument !== null ? { ...options, ...given(argument) } : options;
+}
+
+/**
+ * The option `maxBuffered`, bytes.
+ * @throws TypeError unless it is a finite number that is not negative
+ */
+export function maxBufferedOf({ maxBuffered = MAX_BUFFERED }: ClientSecureWebSocketOptions): number {
+  const given: unknown = maxBuffered;
+  if (typeof given === 'number' && Number.isFinite(given) && given >= 0) return given;
+  throw new TypeError('The option "maxBuffered" must be a finite number of bytes, 0 or more.');
 }
 
 function given(options: ClientSecureWebSocketOptions): ClientSecureWebSocketOptions {

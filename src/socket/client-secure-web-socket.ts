@@ -1,72 +1,39 @@
-import { platform } from '#platform';
-import { fromUtf8 } from '../core/bytes.js';
-import { RECEIVE_WINDOW } from '../core/constants.js';
-import { type ErrorCode, SecureWebSocketError } from '../core/errors.js';
-import type { ChannelEnd, ChannelInformation, ChannelPort } from '../link/channel-port.js';
-import { dialChannel } from '../link/dial.js';
+import { type BinaryType, ClientConnection, CLOSED, CLOSING, CONNECTING, OPEN } from './client-connection.js';
 import {
   type ClientSecureWebSocketOptions,
   setConfiguredOptions,
   socketOptions,
 } from './client-secure-web-socket-options.js';
+import type { ClientEventTargetConstructor } from './client-event-target.js';
+import { ClientUrl, type ClientUrlSource } from './client-url.js';
 import type {
-  BlobLike,
   DomCloseEvent,
   DomEvent,
   DomMessageEvent,
-  TypedEventTargetConstructor,
-  UrlLike,
+  DomReadableStream,
+  DomWritableStream,
 } from './dom-types.js';
 import { EventHandlers } from './event-handlers.js';
-import {
-  createCloseEvent,
-  createErrorEvent,
-  createEvent,
-  createMessageEvent,
-  type SecureWebSocketErrorEvent,
+import type {
+  SecureWebSocketCloseEvent,
+  SecureWebSocketErrorEvent,
+  SecureWebSocketReconnectedEvent,
+  SecureWebSocketReconnectingEvent,
 } from './events.js';
-import { toOutgoingMessage } from './outgoing-message.js';
-import { SendQueue } from './send-queue.js';
-import { TaskQueue } from './task-queue.js';
+import { type SendableData, toOutgoingMessage } from './outgoing-message.js';
+import { shapeInterface } from './web-idl.js';
 import {
-  checkClose,
   checkProtocols,
-  domException,
   requireArgument,
   toCloseCode,
   toDomString,
   toProtocols,
-  toWebSocketUrl,
 } from './web-socket-arguments.js';
 
-/** The events of a {@link ClientSecureWebSocket}. */
-export interface ClientSecureWebSocketEventMap {
-  open: DomEvent;
-  message: DomMessageEvent;
-  error: SecureWebSocketErrorEvent;
-  close: DomCloseEvent;
-}
-
-type BinaryType = 'blob' | 'arraybuffer';
-
-const CONNECTING = 0;
-const OPEN = 1;
-const CLOSING = 2;
-const CLOSED = 3;
-
-/** `dialChannel` says with these that a segment of the URL is no public key. */
-const ADDRESS_ERRORS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'INVALID_ADDRESS_LENGTH',
-  'INVALID_ADDRESS_CHARACTER',
-  'NON_CANONICAL_ADDRESS',
-  'LOW_ORDER_ADDRESS',
-]);
-
-/** What a message that waits for its event costs beside its bytes, so that empty ones are not free of charge. */
-const MESSAGE_OVERHEAD = 64;
+export type { ClientSecureWebSocketEventMap } from './client-event-target.js';
 
 /** The one global that is read when the module is loaded: a class has to extend something. */
-const EventTargetClass = EventTarget as unknown as TypedEventTargetConstructor<ClientSecureWebSocketEventMap>;
+const EventTargetClass = EventTarget as unknown as ClientEventTargetConstructor;
 
 /**
  * The WHATWG `WebSocket` (https://websockets.spec.whatwg.org/), end-to-end encrypted to a public key.
@@ -77,6 +44,10 @@ const EventTargetClass = EventTarget as unknown as TypedEventTargetConstructor<C
  * - `wasClean` is true only when a sealed CLOSE came from the peer: whatever forwards the ciphertext cannot forge it;
  * - events are not `isTrusted`, which only a browser's own can be;
  * - subprotocols that differ in case only count as duplicates.
+ *
+ * Beyond the standard: with the option `reconnect` the socket outlives its connection. It stays OPEN while it is lost
+ * and made again (`reconnecting`, `reconnected`), and messages wait. `drained`, `readable` and `writable` are for those
+ * who send and receive much; `close` events tell in `unacknowledged` which messages may be lost.
  *
  * `Object.prototype.toString` says `[object WebSocket]`, as for the class that this one stands in for.
  */
@@ -95,37 +66,26 @@ export class ClientSecureWebSocket extends EventTargetClass {
   /** `readyState` in the end. */
   declare readonly CLOSED: 3;
 
-  readonly #url: URL;
-  readonly #port: ChannelPort;
-  readonly #sending: SendQueue;
-  readonly #tasks = new TaskQueue();
+  readonly #url: ClientUrl;
+  readonly #connection: ClientConnection;
   readonly #handlers = new EventHandlers(this);
-  #readyState: 0 | 1 | 2 | 3 = CONNECTING;
-  #binaryType: BinaryType = 'blob';
-  #protocol = '';
-  #publicKey = '';
-  #peerPublicKey = '';
-  #serverPublicKey = '';
-  #handshakeHash: Uint8Array | undefined;
-  /** Why this end gave the connection up, whatever the channel says of its end. */
-  #failure: SecureWebSocketError | undefined;
-  /** Cost of the messages that wait for their events. */
-  #undelivered = 0;
-  #isPaused = false;
 
   /**
    * Starts to connect.
    *
    * @param url ws, wss, http or https; relative to the page's base URL. With a segment of 64 lowercase hex characters
-   *   it names a peer behind a relay (`wss://relay.example/<key>/chat?x=1`), without one the server itself.
+   *   it names a peer behind a relay (`wss://relay.example/<key>/chat?x=1`), without one the server itself. Or a
+   *   function that gives such a URL, or a promise of one: it is asked again at each attempt to connect. When it throws,
+   *   or gives no URL that can be dialled (`INVALID_ARGUMENT`), that attempt has failed.
    * @param protocols one subprotocol or several, in the order of preference. They travel inside the encryption.
-   * @param options who this end is and whom it trusts. Ignored unless it is an object.
-   * @throws TypeError without arguments, or for one that does not convert to a string
+   * @param options who this end is, whom it trusts, and whether it reconnects. Ignored unless it is an object.
+   * @throws TypeError without arguments, for one that does not convert to a string, and for a `maxBuffered` that is no
+   *   number of bytes
    * @throws DOMException `SyntaxError` for a URL that does not parse, has another scheme, a fragment or a segment that
    *   looks like a public key and is none, and for subprotocols that are no tokens or come twice
    */
   constructor(
-    url: string | UrlLike,
+    url: ClientUrlSource,
     protocols?: string | Iterable<string>,
     options?: ClientSecureWebSocketOptions | null,
   );
@@ -133,13 +93,14 @@ export class ClientSecureWebSocket extends EventTargetClass {
     super();
     // WebSockets Standard section 3.1, "new WebSocket(url, protocols)".
     requireArgument(given, 'ClientSecureWebSocket constructor');
-    const text = toDomString(given[0]);
+    const [source] = given;
+    const url = typeof source === 'function' ? (source as () => unknown) : toDomString(source);
     const protocols = toProtocols(given[1]);
-    this.#url = toWebSocketUrl(text, platform.baseUrl());
+    this.#url = new ClientUrl(url);
     checkProtocols(protocols);
-    this.#port = this.#dial(protocols, socketOptions(new.target, given[2]));
-    this.#sending = new SendQueue(this.#port, error => {
-      this.#fail(error);
+    const options = socketOptions(new.target, given[2]);
+    this.#connection = new ClientConnection(this.#url, protocols, options, event => {
+      super.dispatchEvent(event);
     });
   }
 
@@ -163,14 +124,16 @@ export class ClientSecureWebSocket extends EventTargetClass {
     return Configured as Class;
   }
 
-  /** The URL that was given, absolute and normalized. */
+  /**
+   * The URL that was given, absolute and normalized. Of a function: the latest that it gave, '' before there is one.
+   */
   get url(): string {
     return this.#url.href;
   }
 
-  /** 0 CONNECTING, 1 OPEN, 2 CLOSING, 3 CLOSED. */
+  /** 0 CONNECTING, 1 OPEN, 2 CLOSING, 3 CLOSED. With `reconnect` OPEN while the connection is being made again, too. */
   get readyState(): 0 | 1 | 2 | 3 {
-    return this.#readyState;
+    return this.#connection.readyState;
   }
 
   /**
@@ -178,7 +141,41 @@ export class ClientSecureWebSocket extends EventTargetClass {
    * Does not go back to zero when the connection closes.
    */
   get bufferedAmount(): number {
-    return this.#sending.bufferedAmount;
+    return this.#connection.bufferedAmount;
+  }
+
+  /**
+   * Resolves when more may be sent: `bufferedAmount` is at most 64 KiB, and the peer can be reached. At once if that is
+   * so already; pending before `open` and while the connection is away. For those who send much: `await socket.drained`
+   * before each message.
+   *
+   * Rejects with a {@link SecureWebSocketError} when the connection is over, or ends first. Nobody has to look at it.
+   */
+  get drained(): Promise<void> {
+    return this.#connection.drained;
+  }
+
+  /**
+   * What is received as a `ReadableStream`: text as a string, binary as a Uint8Array, whatever `binaryType` says.
+   *
+   * From the moment that this property is first read, messages go into the stream and are no longer told by `message`
+   * events. Whoever asks for it has to read it: when 256 KiB wait in it the peer is slowed down, and `close` comes
+   * behind all that it has sent. It closes behind the last message when the connection is closed, and fails behind it,
+   * with the {@link SecureWebSocketError}, when the connection does. To cancel it closes the connection: with
+   * `closeCode` and `reason` of a `WebSocketError` if that is what is given.
+   */
+  get readable(): DomReadableStream<string | Uint8Array> {
+    return this.#connection.readable;
+  }
+
+  /**
+   * A `WritableStream` that takes what `send` takes. A write waits for `open`, and is done when the message was sent
+   * and `drained` has resolved: what is piped into it is sent no faster than the network takes it. `close()` of it closes
+   * the connection behind what was written and resolves when the peer has answered; `abort(reason)` closes it without
+   * waiting for that, as `cancel(reason)` of `readable` does.
+   */
+  get writable(): DomWritableStream<SendableData> {
+    return this.#connection.writable;
   }
 
   /** Always empty: there are no extensions that an application would have to know. */
@@ -188,28 +185,28 @@ export class ClientSecureWebSocket extends EventTargetClass {
 
   /** The subprotocol that the peer chose, inside the encryption; '' until `open`, and when it chose none. */
   get protocol(): string {
-    return this.#protocol;
+    return this.#connection.known.protocol;
   }
 
   /** What binary messages arrive as: 'blob' or 'arraybuffer'. Where the runtime has no Blob, always an ArrayBuffer. */
   get binaryType(): BinaryType {
-    return this.#binaryType;
+    return this.#connection.binaryType;
   }
 
   set binaryType(value: BinaryType) {
     // Assigning what is not in the enumeration does nothing (WebIDL section 3.7.6).
     const type = toDomString(value);
-    if (type === 'blob' || type === 'arraybuffer') this.#binaryType = type;
+    if (type === 'blob' || type === 'arraybuffer') this.#connection.binaryType = type;
   }
 
   /** Our own public key, 64 lowercase hex characters. '' until the identity is known, which is before `open`. */
   get publicKey(): string {
-    return this.#publicKey;
+    return this.#connection.known.publicKey;
   }
 
   /** The authenticated public key of the peer, 64 lowercase hex characters. '' until `open`. */
   get peerPublicKey(): string {
-    return this.#peerPublicKey;
+    return this.#connection.known.peerPublicKey;
   }
 
   /**
@@ -217,7 +214,7 @@ export class ClientSecureWebSocket extends EventTargetClass {
    * known, which is before `open`. The same as `peerPublicKey` when the peer is the server itself.
    */
   get serverPublicKey(): string {
-    return this.#serverPublicKey;
+    return this.#connection.known.serverPublicKey;
   }
 
   /**
@@ -226,7 +223,7 @@ export class ClientSecureWebSocket extends EventTargetClass {
    * secret, and never to be used as a key. A copy; undefined until `open`.
    */
   get handshakeHash(): Uint8Array | undefined {
-    return this.#handshakeHash?.slice();
+    return this.#connection.known.handshakeHash?.slice();
   }
 
   /** Called when the connection is open: the peer is authenticated and has accepted. */
@@ -256,13 +253,32 @@ export class ClientSecureWebSocket extends EventTargetClass {
     this.#handlers.set('error', handler);
   }
 
-  /** Called once when the connection is over, or never came to be. */
+  /** Called once when the connection is over, or never came to be: `event.unacknowledged` is what may be lost. */
   get onclose(): ((event: DomCloseEvent) => unknown) | null {
     return this.#handlers.get('close') as ((event: DomCloseEvent) => unknown) | null;
   }
 
-  set onclose(handler: ((this: this, event: DomCloseEvent) => unknown) | null) {
+  set onclose(handler: ((this: this, event: SecureWebSocketCloseEvent) => unknown) | null) {
     this.#handlers.set('close', handler);
+  }
+
+  /** With `reconnect`: called when an attempt to connect will be made, before `onopen` too. */
+  get onreconnecting(): ((event: SecureWebSocketReconnectingEvent) => unknown) | null {
+    return this.#handlers.get('reconnecting') as
+      ((event: SecureWebSocketReconnectingEvent) => unknown) | null;
+  }
+
+  set onreconnecting(handler: ((this: this, event: SecureWebSocketReconnectingEvent) => unknown) | null) {
+    this.#handlers.set('reconnecting', handler);
+  }
+
+  /** With `reconnect`: called when a connection that was lost goes on, or a new one has taken its place. */
+  get onreconnected(): ((event: SecureWebSocketReconnectedEvent) => unknown) | null {
+    return this.#handlers.get('reconnected') as ((event: SecureWebSocketReconnectedEvent) => unknown) | null;
+  }
+
+  set onreconnected(handler: ((this: this, event: SecureWebSocketReconnectedEvent) => unknown) | null) {
+    this.#handlers.set('reconnected', handler);
   }
 
   /**
@@ -272,19 +288,13 @@ export class ClientSecureWebSocket extends EventTargetClass {
    *
    * @throws TypeError without an argument, for a Symbol, and for a shared or resizable buffer
    * @throws DOMException `InvalidStateError` before `open`
+   * @throws SecureWebSocketError `BUFFER_FULL` while the connection is away (with `reconnect`), when more than
+   *   `maxBuffered` bytes would wait for it. The message is not queued.
    */
-  send(data: string | ArrayBuffer | ArrayBufferView | BlobLike): void;
+  send(data: SendableData): void;
   send(...given: readonly unknown[]): void {
     requireArgument(given, 'send()');
-    const message = toOutgoingMessage(given[0]);
-    if (this.#readyState === CONNECTING) {
-      throw domException(
-        'InvalidStateError',
-        'send() was called before the connection was open: wait for "open".',
-      );
-    }
-    if (this.#readyState === OPEN) this.#sending.send(message);
-    else this.#sending.discard(message);
+    this.#connection.send(toOutgoingMessage(given[0]));
   }
 
   /**
@@ -299,160 +309,14 @@ export class ClientSecureWebSocket extends EventTargetClass {
   close(...given: readonly unknown[]): void {
     const code = given[0] === undefined ? undefined : toCloseCode(given[0]);
     const reason = given[1] === undefined ? undefined : toDomString(given[1]);
-    checkClose(code, reason);
-    if (this.#readyState === CONNECTING) {
-      this.#readyState = CLOSING;
-      this.#fail(new SecureWebSocketError('ABORTED', 'close() was called before the connection was open.'));
-    } else if (this.#readyState === OPEN) {
-      this.#readyState = CLOSING;
-      this.#sending.close(code, code === undefined ? undefined : reason);
-    }
+    this.#connection.close(code, reason);
   }
 
-  #dial(protocols: readonly string[], options: ClientSecureWebSocketOptions): ChannelPort {
-    try {
-      return dialChannel(this.#url, protocols, options, {
-        registered: ({ publicKey, serverPublicKey }) => {
-          this.#publicKey = publicKey;
-          this.#serverPublicKey = serverPublicKey;
-        },
-        opened: information => {
-          this.#establish(protocols, information);
-        },
-        message: (data, isText) => {
-          this.#receive(data, isText);
-        },
-        // RFC 6455 section 5.5.2; a page sees neither pings nor pongs.
-        ping: data => {
-          this.#port.pong(data);
-        },
-        closing: () => {
-          this.#tasks.push(() => {
-            if (this.#readyState === OPEN) this.#readyState = CLOSING;
-          });
-        },
-        sent: bytes => {
-          this.#sending.sent(bytes);
-        },
-        closed: end => {
-          this.#end(end);
-        },
-      });
-    } catch (error) {
-      if (!(error instanceof SecureWebSocketError) || !ADDRESS_ERRORS.has(error.code)) throw error;
-      throw domException('SyntaxError', error.message, error);
-    }
-  }
-
-  /** "Establish a WebSocket connection" (WebSockets Standard section 2): one of what was offered must be chosen. */
-  #establish(offered: readonly string[], information: ChannelInformation): void {
-    const { protocol } = information;
-    if (offered.length === 0 ? protocol !== '' : !offered.includes(protocol)) {
-      const chosen = protocol === '' ? 'none' : `'${protocol}'`;
-      const message = `The peer must choose one of the subprotocols [${offered.join(', ')}] but chose ${chosen}.`;
-      this.#fail(new SecureWebSocketError('PROTOCOL_NOT_OFFERED', message));
-      return;
-    }
-    this.#tasks.push(() => {
-      this.#open(information);
-    });
-  }
-
-  /** "When the WebSocket connection is established" (WebSockets Standard section 4). */
-  #open(information: ChannelInformation): void {
-    if (this.#readyState !== CONNECTING) return;
-    this.#readyState = OPEN;
-    this.#protocol = information.protocol;
-    this.#publicKey = information.publicKey;
-    this.#peerPublicKey = information.peerPublicKey;
-    this.#serverPublicKey = information.serverPublicKey;
-    this.#handshakeHash = information.handshakeHash;
-    super.dispatchEvent(createEvent('open'));
-  }
-
-  /** Text is checked before anything behind it is taken: what comes after bytes that are not UTF-8 is not delivered. */
-  #receive(data: Uint8Array, isText: boolean): void {
-    if (this.#failure !== undefined) return;
-    const message = isText ? fromUtf8(data) : data;
-    if (message === undefined) {
-      this.#fail(new SecureWebSocketError('INVALID_UTF8', 'The peer sent a text message that is not UTF-8.'));
-      return;
-    }
-    const cost = data.length + MESSAGE_OVERHEAD;
-    this.#undelivered += cost;
-    // A peer that sends faster than events are dispatched must not fill the memory.
-    if (this.#undelivered > RECEIVE_WINDOW && !this.#isPaused) {
-      this.#isPaused = true;
-      this.#port.pause();
-    }
-    this.#tasks.push(() => {
-      this.#undelivered -= cost;
-      if (this.#isPaused && this.#undelivered <= RECEIVE_WINDOW / 2) {
-        this.#isPaused = false;
-        this.#port.resume();
-      }
-      this.#deliver(message);
-    });
-  }
-
-  /** "When a WebSocket message has been received" (WebSockets Standard section 4). */
-  #deliver(message: string | Uint8Array): void {
-    if (this.#readyState !== OPEN) return;
-    const data = typeof message === 'string' ? message : this.#toBinary(message);
-    super.dispatchEvent(createMessageEvent({ data, origin: this.#url.origin }));
-  }
-
-  /** A Blob, or an ArrayBuffer that holds the message and nothing else. */
-  #toBinary(message: Uint8Array): unknown {
-    const { buffer, byteLength } = message;
-    const isExact = buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
-    const exact = isExact ? buffer : message.slice().buffer;
-    return this.#binaryType === 'blob' && typeof Blob === 'function' ? new Blob([exact]) : exact;
-  }
-
-  /** "Fail the WebSocket connection" (RFC 6455 section 7.1.7): events follow when the channel has ended. */
-  #fail(error: SecureWebSocketError): void {
-    this.#failure ??= error;
-    this.#port.terminate(error);
-  }
-
-  /**
-   * "When the WebSocket connection is closed" (WebSockets Standard section 4). `error` and `close` are fired in two
-   * tasks with nothing between them: in a browser promises that `error` settles are served before `close` is fired,
-   * and only a new task does that here.
-   */
-  #end(end: ChannelEnd): void {
-    this.#sending.abandon();
-    const hasFailed = this.#failure !== undefined || !end.wasClean;
-    if (hasFailed) {
-      const lost = 'The connection was lost without a closing handshake.';
-      const error = this.#failure ?? end.error ?? new SecureWebSocketError('LINK_LOST', lost);
-      this.#tasks.push(() => {
-        this.#readyState = CLOSED;
-        super.dispatchEvent(createErrorEvent(error));
-      });
-    }
-    const { code, reason } = this.#failure === undefined ? end : { code: 1006, reason: '' };
-    this.#tasks.push(() => {
-      this.#readyState = CLOSED;
-      super.dispatchEvent(createCloseEvent({ code, reason, wasClean: !hasFailed }));
-    });
-  }
-
-  // WebIDL sections 3.7.3 to 3.7.8: attributes, operations and constants can be enumerated, constants cannot be
-  // assigned to, and `length` counts the arguments that are required.
   static {
-    const constants = { CONNECTING, OPEN, CLOSING, CLOSED };
-    for (const [name, value] of Object.entries(constants)) {
-      const descriptor = { value, enumerable: true, writable: false, configurable: false };
-      Object.defineProperty(this, name, descriptor);
-      Object.defineProperty(this.prototype, name, descriptor);
-    }
-    for (const name of Object.getOwnPropertyNames(this.prototype)) {
-      if (name !== 'constructor') Object.defineProperty(this.prototype, name, { enumerable: true });
-    }
-    Object.defineProperty(this, 'length', { value: 1, configurable: true });
-    Object.defineProperty(Reflect.get(this.prototype, 'send'), 'length', { value: 1, configurable: true });
-    Object.defineProperty(this.prototype, Symbol.toStringTag, { value: 'WebSocket', configurable: true });
+    shapeInterface(this, {
+      tag: 'WebSocket',
+      constants: { CONNECTING, OPEN, CLOSING, CLOSED },
+      lengths: { constructor: 1, send: 1 },
+    });
   }
 }

@@ -60,6 +60,9 @@ export interface BlobLike {
   arrayBuffer(): Promise<ArrayBuffer>;
 }
 
+/** `Blob` (File API section 3), where the program has its type. */
+export type DomBlob = InstanceOfGlobal<'Blob', BlobLike>;
+
 /** A `URL`, or anything else that stringifies to one. */
 export interface UrlLike {
   readonly href: string;
@@ -106,8 +109,50 @@ export interface TypedEventTarget<Events> {
   dispatchEvent(event: DomEvent): boolean;
 }
 
-/** The class `EventTarget`, as a base class. */
-export interface TypedEventTargetConstructor<Events> {
-  new (): TypedEventTarget<Events>;
-  readonly prototype: TypedEventTarget<Events>;
+// Streams (Streams Standard). The real types, where there are some, do not say what the chunks are: that is the part
+// of the stand-ins, which are there in any program.
+
+/** What `read()` of a reader gives. */
+export type StreamReadResult<Chunk> =
+  | { readonly done: false; readonly value: Chunk }
+  | { readonly done: true; readonly value: Chunk | undefined };
+
+/** `ReadableStreamDefaultReader` (Streams Standard section 4.3). */
+export interface StreamReaderLike<Chunk> {
+  readonly closed: Promise<undefined>;
+  cancel(reason?: unknown): Promise<void>;
+  read(): Promise<StreamReadResult<Chunk>>;
+  releaseLock(): void;
 }
+
+export interface ReadableStreamLike<Chunk> {
+  readonly locked: boolean;
+  cancel(reason?: unknown): Promise<void>;
+  getReader(): StreamReaderLike<Chunk>;
+}
+
+/** `WritableStreamDefaultWriter` (Streams Standard section 5.3). */
+export interface StreamWriterLike<Chunk> {
+  readonly closed: Promise<undefined>;
+  readonly desiredSize: number | null;
+  readonly ready: Promise<undefined>;
+  abort(reason?: unknown): Promise<void>;
+  close(): Promise<void>;
+  releaseLock(): void;
+  write(chunk?: Chunk): Promise<void>;
+}
+
+export interface WritableStreamLike<Chunk> {
+  readonly locked: boolean;
+  abort(reason?: unknown): Promise<void>;
+  close(): Promise<void>;
+  getWriter(): StreamWriterLike<Chunk>;
+}
+
+/** `ReadableStream` (Streams Standard section 4.2) of `Chunk`s. */
+export type DomReadableStream<Chunk> = ReadableStreamLike<Chunk> &
+  InstanceOfGlobal<'ReadableStream', unknown>;
+
+/** `WritableStream` (Streams Standard section 5.2) of `Chunk`s. */
+export type DomWritableStream<Chunk> = WritableStreamLike<Chunk> &
+  InstanceOfGlobal<'WritableStream', unknown>;

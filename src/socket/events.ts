@@ -1,5 +1,5 @@
 import type { SecureWebSocketError } from '../core/errors.js';
-import type { DomCloseEvent, DomEvent, DomMessageEvent } from './dom-types.js';
+import type { DomBlob, DomCloseEvent, DomEvent, DomMessageEvent } from './dom-types.js';
 
 /** The `error` event of a secure WebSocket: a plain `Event` with two properties of its own that say why. */
 export type SecureWebSocketErrorEvent = DomEvent & {
@@ -8,6 +8,42 @@ export type SecureWebSocketErrorEvent = DomEvent & {
   /** `error.message`. */
   readonly message: string;
 };
+
+/** A message that was given to `send`: text as a string, bytes as an ArrayBuffer; a Blob that was not read yet, itself. */
+export type UnacknowledgedData = string | ArrayBuffer | DomBlob;
+
+/** The `close` event of a secure WebSocket: a `CloseEvent` with a property of its own. */
+export type SecureWebSocketCloseEvent = DomCloseEvent & {
+  /**
+   * What was given to `send` while the connection was open, and not acknowledged by the peer: it may have got it or
+   * not. In the order of `send`; empty after a clean end.
+   */
+  readonly unacknowledged: readonly UnacknowledgedData[];
+};
+
+/** `reconnecting`: the connection is not there, and there will be an attempt to make it. */
+export interface ReconnectingDetails {
+  /** 1 for the first attempt since the peer was last reached. */
+  readonly attempt: number;
+  /** Milliseconds until it is made. */
+  readonly delay: number;
+  /** How the connection was lost, or why the last attempt failed. */
+  readonly error: SecureWebSocketError;
+}
+
+/** The `reconnecting` event of a secure WebSocket. */
+export type SecureWebSocketReconnectingEvent = DomEvent & ReconnectingDetails;
+
+/** `reconnected`: the peer is reached again. */
+export interface ReconnectedDetails {
+  /** True when the connection goes on where it stopped; false when the peer knows it no longer, and this is a new one. */
+  readonly resumed: boolean;
+  /** What was sent over the old connection and not acknowledged; it is not sent again. Empty when `resumed`. */
+  readonly unacknowledged: readonly UnacknowledgedData[];
+}
+
+/** The `reconnected` event of a secure WebSocket. */
+export type SecureWebSocketReconnectedEvent = DomEvent & ReconnectedDetails;
 
 /** What a `CloseEvent` tells (WebSockets Standard section 6). */
 export interface CloseEventInit {
@@ -37,10 +73,21 @@ export function createEvent(type: string): DomEvent {
 
 /** `error` (WebSockets Standard section 3.1, "fire an event named error"), with the reason as own properties. */
 export function createErrorEvent(error: SecureWebSocketError): SecureWebSocketErrorEvent {
-  return Object.defineProperties(new Event('error'), {
-    error: { value: error, enumerable: true, configurable: true, writable: false },
-    message: { value: error.message, enumerable: true, configurable: true, writable: false },
-  }) as SecureWebSocketErrorEvent;
+  return withOwn(new Event('error'), { error, message: error.message });
+}
+
+/** `reconnecting`, with what there is to tell as own properties. */
+export function createReconnectingEvent({
+  attempt,
+  delay,
+  error,
+}: ReconnectingDetails): SecureWebSocketReconnectingEvent {
+  return withOwn(new Event('reconnecting'), { attempt, delay, error });
+}
+
+/** `reconnected`, with what there is to tell as own properties. */
+export function createReconnectedEvent(details: ReconnectedDetails): SecureWebSocketReconnectedEvent {
+  return withOwn(new Event('reconnected'), details);
 }
 
 /** `message`, of the runtime's own class where it has one. */
@@ -49,10 +96,20 @@ export function createMessageEvent(init: MessageEventInit): DomMessageEvent {
   return new MessageEventClass('message', init);
 }
 
-/** `close`, of the runtime's own class where it has one: Node has it from version 23. */
-export function createCloseEvent(init: CloseEventInit): DomCloseEvent {
+/** `close`, of the runtime's own class where it has one (Node has it from version 23), with what got lost. */
+export function createCloseEvent(
+  init: CloseEventInit,
+  unacknowledged: readonly UnacknowledgedData[],
+): SecureWebSocketCloseEvent {
   const CloseEventClass = classes().CloseEvent ?? closeEventClass();
-  return new CloseEventClass('close', init);
+  return withOwn(new CloseEventClass('close', init), { unacknowledged });
+}
+
+function withOwn<Base extends DomEvent, Own extends object>(event: Base, own: Own): Base & Own {
+  for (const [name, value] of Object.entries(own)) {
+    Object.defineProperty(event, name, { value, enumerable: true, configurable: true, writable: false });
+  }
+  return event as Base & Own;
 }
 
 // The stand-ins are made when first needed: `Event` is a global of the environment too.

@@ -7,6 +7,7 @@ import { DEFAULT_MAX_FRAME } from '../core/constants.js';
 import type { Identity } from '../core/identity.js';
 import type { IncomingChannel } from '../link/channel-port.js';
 import type { DialOptions } from '../link/dial.js';
+import type { Reconnect } from '../link/reconnect-policy.js';
 import { refuseUpgrade } from '../link/refuse-upgrade.js';
 import {
   acceptChannel,
@@ -56,6 +57,8 @@ export interface SecureWebSocketServerOptions
   noServer?: boolean | undefined;
   /** Listen at our own key behind this relay: 'wss://relay.example'. */
   relay?: RelayServerOptions['relay'] | undefined;
+  /** With `relay`: whether it is dialled again when it was lost, and how attempts follow each other. Default: true. */
+  reconnect?: Reconnect | undefined;
   /** Most connections whose client has not proven its key. Default: 1000. Above it upgrades are answered with 503. */
   maxUnregistered?: number | undefined;
   /** The same from one IP address. Default: 64. Above it upgrades are answered with 429. */
@@ -250,10 +253,12 @@ export class SecureWebSocketServer extends NeutralSecureWebSocketServer<
 
   #register(ws: WsWebSocket, request: IncomingMessage, done: (socket: ServerSecureWebSocket) => void): void {
     const options = { ...this.#acceptOptions, identity: this.#loaded ?? this.identity };
-    acceptChannel(ws, options, request).then(
-      incoming => {
+    acceptChannel(ws, options, request, this.resumption).then(
+      accepted => {
         this.#places.get(request)?.();
-        const socket = this.admit(incoming, request);
+        // The application has the socket of a client that came back.
+        if ('resumed' in accepted) return;
+        const socket = this.admit(accepted.incoming, request);
         if (socket !== undefined) done(socket);
       },
       (error: unknown) => {

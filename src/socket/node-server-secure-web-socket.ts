@@ -2,10 +2,11 @@ import type { IncomingMessage } from 'node:http';
 import type { WebSocket as WsWebSocket } from 'ws';
 import { SecureWebSocketError } from '../core/errors.js';
 import type { Identity } from '../core/identity.js';
-import { acceptDirect, type RegistrationOptions } from '../link/accept.js';
-import type { IncomingChannel } from '../link/channel-port.js';
+import { acceptDirect, type DirectChannel, type RegistrationOptions } from '../link/accept.js';
+import type { ChannelPort } from '../link/channel-port.js';
 import { resolveIdentity } from '../link/identities.js';
 import type { KeyStore } from '../link/key-store.js';
+import type { Resumption } from '../link/resumption.js';
 import { selectProtocol, type HandleProtocols } from './server-options.js';
 import { ServerSecureWebSocket as NeutralServerSecureWebSocket } from './server-secure-web-socket.js';
 
@@ -44,6 +45,11 @@ export interface AcceptOptions extends ChannelAcceptOptions {
   readonly handleProtocols?: HandleProtocols<IncomingMessage | undefined> | undefined;
   /** Answer pings. Default: true. */
   readonly autoPong?: boolean | undefined;
+  /**
+   * Keeps connections while their clients are away: one for all calls of a service. A client that comes back is given
+   * the socket that it had, so `accept` resolves to a socket that it has resolved to before. Default: none are kept.
+   */
+  readonly resumption?: Resumption | undefined;
 }
 
 /**
@@ -68,7 +74,10 @@ export class ServerSecureWebSocket extends NeutralServerSecureWebSocket {
     request?: IncomingMessage,
   ): Promise<ServerSecureWebSocket> {
     // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- of any copy of `ws`
-    const incoming = await acceptChannel(ws as WsWebSocket, options, request);
+    const accepted = await acceptChannel(ws as WsWebSocket, options, request, options.resumption);
+    if ('resumed' in accepted) return socketOf(accepted.resumed);
+    const { incoming } = accepted;
+    let accepting: ChannelPort | undefined;
     let protocol: string;
     try {
       protocol = selectProtocol(incoming.protocols, options.handleProtocols, request);
@@ -76,8 +85,31 @@ export class ServerSecureWebSocket extends NeutralServerSecureWebSocket {
       incoming.refuse(500, 'Internal Server Error');
       throw error;
     }
-    return new ServerSecureWebSocket(incoming, protocol, { autoPong: options.autoPong });
+    const socket = new ServerSecureWebSocket(
+      {
+        ...incoming,
+        accept: (chosen, listener) => {
+          const port = incoming.accept(chosen, listener);
+          accepting = port;
+          return port;
+        },
+      },
+      protocol,
+      { autoPong: options.autoPong },
+    );
+    if (accepting) sockets.set(accepting, socket);
+    return socket;
   }
+}
+
+/** The sockets that `accept` gave, for clients that come back. */
+const sockets = new WeakMap<ChannelPort, ServerSecureWebSocket>();
+
+function socketOf(port: ChannelPort): ServerSecureWebSocket {
+  const socket = sockets.get(port);
+  if (!socket)
+    throw new SecureWebSocketError('CHANNEL_LOST', 'The socket of this connection is not one of these.');
+  return socket;
 }
 
 const taken = new WeakSet<WsWebSocket>();
@@ -87,7 +119,8 @@ export async function acceptChannel(
   ws: WsWebSocket,
   options: ChannelAcceptOptions,
   request: IncomingMessage | undefined,
-): Promise<IncomingChannel> {
+  resumption: Resumption | undefined,
+): Promise<DirectChannel> {
   if (taken.has(ws)) {
     throw new SecureWebSocketError(
       'INVALID_ARGUMENT',
@@ -96,7 +129,7 @@ export async function acceptChannel(
   }
   taken.add(ws);
   const { addresses, userId, deviceId, registrationTimeout, maxFrame, maxPayload } = options;
-  const register = (identity: Identity): Promise<IncomingChannel> =>
+  const register = (identity: Identity): Promise<DirectChannel> =>
     acceptDirect(
       ws,
       {
@@ -107,6 +140,7 @@ export async function acceptChannel(
         registrationTimeout,
         maxFrame,
         maxPayload,
+        resumption,
       },
       request,
     );

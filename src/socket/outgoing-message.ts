@@ -2,6 +2,9 @@ import { utf8 } from '../core/bytes.js';
 import type { BlobLike } from './dom-types.js';
 import { toDomString } from './web-socket-arguments.js';
 
+/** What `send` takes. Anything else is stringified, as in a browser. */
+export type SendableData = string | ArrayBuffer | ArrayBufferView | BlobLike;
+
 /** What was given to `send`, ready to go, or a Blob that has to be read first. */
 export type OutgoingMessage =
   | { readonly data: Uint8Array; readonly isText: boolean; readonly length: number }

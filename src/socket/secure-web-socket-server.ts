@@ -1,11 +1,15 @@
 import { SecureWebSocketError } from '../core/errors.js';
 import type { Identity } from '../core/identity.js';
-import type { IncomingChannel } from '../link/channel-port.js';
+import type { IncomingChannel, ReconnectAttempt } from '../link/channel-port.js';
 import type { DialOptions } from '../link/dial.js';
 import { resolveIdentity } from '../link/identities.js';
 import { listenAtRelay } from '../link/listen.js';
+import type { Reconnect } from '../link/reconnect-policy.js';
+import type { Resumption } from '../link/resumption.js';
+import { createDeferred, type Deferred } from './deferred.js';
 import { EventEmitter } from './event-emitter.js';
 import { relayedRequest, type RelayedRequest } from './relayed-request.js';
+import { createResumption, type ResumptionOptions } from './resumption-options.js';
 import { checkCompression, relayUrl, selectProtocol, type HandleProtocols } from './server-options.js';
 import { ServerSecureWebSocket, type ServerSocketOptions } from './server-secure-web-socket.js';
 import { callGuarded, reportUncaught } from './tasks.js';
@@ -15,10 +19,10 @@ import { verifyClient, type VerifyClient } from './verify-client.js';
 const PING_INTERVAL = 30_000;
 
 /** Options that do not depend on where the server listens. */
-export interface CommonServerOptions<Request> extends Pick<
-  DialOptions,
-  'identity' | 'keyStore' | 'userId' | 'deviceId' | 'maxPayload'
-> {
+export interface CommonServerOptions<Request>
+  extends ResumptionOptions, Pick<DialOptions, 'keyStore' | 'userId' | 'deviceId' | 'maxPayload'> {
+  /** Who we are. Default: the identity kept in `keyStore`. */
+  identity?: Identity | Promise<Identity> | undefined;
   /** The only path that is accepted, without query: '/chat'. Default: any. */
   path?: string | undefined;
   /**
@@ -48,6 +52,11 @@ export interface SecureWebSocketServerOptions<Request = RelayedRequest>
     Pick<DialOptions, 'serverKey' | 'trustStore' | 'WebSocket' | 'headers' | 'tls'> {
   /** The relay to listen at: 'wss://relay.example'. */
   relay: string | { readonly href: string };
+  /**
+   * Whether the relay is dialled again when it was lost, and how attempts follow each other: `reconnecting` and
+   * `reconnected` tell. False: the server is closed then, with `error`. Default: true.
+   */
+  reconnect?: Reconnect | undefined;
 }
 
 /** The part of Node's `stream.Duplex` that `wsClientError` is about. */
@@ -62,6 +71,10 @@ export interface UpgradeSocket {
 export interface ServerEvents<Socket, Request> {
   listening: [];
   connection: [socket: Socket, request: Request];
+  /** Behind a relay: it was lost, or could not be reached again, and another attempt will be made. */
+  reconnecting: [attempt: ReconnectAttempt];
+  /** Behind a relay: peers can dial again. */
+  reconnected: [];
   /** Every client is gone, after `close()` or after the relay was lost. */
   close: [];
   error: [error: Error];
@@ -94,9 +107,11 @@ export class SecureWebSocketServer<
   readonly clients: Set<Socket>;
   /** Resolves to the identity. Rejections are told by `startupFailed`. */
   protected readonly identity: Promise<Identity>;
+  /** Keeps the channels of clients that are away. */
+  protected readonly resumption: Resumption | undefined;
 
   readonly #sockets = new Set<Socket>();
-  readonly #ready: { readonly promise: Promise<void>; resolve(): void; reject(error: Error): void };
+  readonly #ready: Deferred;
   readonly #relay: { close(): void; readonly location: string } | undefined;
   #state: typeof RUNNING | typeof CLOSING | typeof CLOSED = RUNNING;
   #started = false;
@@ -116,9 +131,10 @@ export class SecureWebSocketServer<
     const given: unknown = options;
     if (typeof given !== 'object' || given === null) throw new TypeError('Options must be given');
     new.target.checkOptions(options);
+    this.resumption = createResumption(options);
     this.options = { ...options };
     this.clients = options.clientTracking === false ? (undefined as never) : new Set();
-    this.#ready = promiseWithResolvers();
+    this.#ready = createDeferred();
     this.identity = resolveIdentity(options, 'server');
     if (callback !== undefined) this.once('listening', callback);
     // Absent in the subclass.
@@ -193,6 +209,8 @@ export class SecureWebSocketServer<
     if (this.#state === CLOSING) return;
     this.#state = CLOSING;
     this.#abortStart();
+    // Nobody who is away could come back.
+    this.resumption?.close();
     this.stop(() => {
       this.#stopped = true;
       this.#finishClose();
@@ -287,6 +305,8 @@ export class SecureWebSocketServer<
     options: SecureWebSocketServerOptions<Request>,
   ): { close(): void; readonly location: string } {
     const { serverKey, trustStore, WebSocket, headers, tls, userId, deviceId, maxPayload } = options;
+    const { reconnect = true } = options;
+    const { resumption } = this;
     return listenAtRelay(
       relay,
       {
@@ -299,12 +319,18 @@ export class SecureWebSocketServer<
         userId,
         deviceId,
         maxPayload,
+        reconnect,
+        resumption,
       },
       {
         listening: ({ publicKey, serverPublicKey }) => {
           this.#publicKey = publicKey;
           this.#serverPublicKey = serverPublicKey;
-          this.started();
+          if (this.#started) callGuarded(() => this.emit('reconnected'));
+          else this.started();
+        },
+        reconnecting: attempt => {
+          callGuarded(() => this.emit('reconnecting', attempt));
         },
         channel: incoming => {
           // The subclass names the type of requests, and this one is always among them.
@@ -350,6 +376,8 @@ export class SecureWebSocketServer<
     if (error !== undefined && this.#state === RUNNING) this.failed(error);
     if (this.#state === RUNNING) this.#state = CLOSING;
     this.#abortStart();
+    // Nobody who is away could come back.
+    this.resumption?.close();
     this.#stopped = true;
     this.#finishClose();
   }
@@ -389,16 +417,6 @@ export class SecureWebSocketServer<
     // In Node the timer alone must not keep the process; elsewhere it is a number.
     (this.#pingTimer as { unref?: () => void }).unref?.();
   }
-}
-
-function promiseWithResolvers(): { promise: Promise<void>; resolve(): void; reject(error: Error): void } {
-  let resolve!: () => void;
-  let reject!: (error: Error) => void;
-  const promise = new Promise<void>((onResolve, onReject) => {
-    resolve = onResolve;
-    reject = onReject;
-  });
-  return { promise, resolve, reject };
 }
 
 function toError(error: unknown): Error {

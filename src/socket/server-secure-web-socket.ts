@@ -1,10 +1,30 @@
 import { fromUtf8, utf8 } from '../core/bytes.js';
-import { SecureWebSocketError, type ErrorCode } from '../core/errors.js';
-import type { ChannelEnd, ChannelPort, IncomingChannel } from '../link/channel-port.js';
+import { asSecureWebSocketError, SecureWebSocketError } from '../core/errors.js';
+import type { ChannelEnd, ChannelListener, ChannelPort, IncomingChannel } from '../link/channel-port.js';
 import { platform } from '#platform';
+import type { DomReadableStream, DomWritableStream } from './dom-types.js';
+import { DRAIN_MARK, DrainWatch } from './drain-watch.js';
 import { EmittingEventTarget } from './emitting-event-target.js';
-import { ServerSendQueue, type SendCallback } from './server-send-queue.js';
+import { connectionLost, isLoss, notOpen } from './ending-errors.js';
+import { FlowGate } from './flow-gate.js';
 import { payloadSize, toPayload, type Sendable } from './payload.js';
+import { toCloseStatus } from './server-close.js';
+import {
+  SERVER_BINARY_TYPES,
+  toBinaryData,
+  toMessageBytes,
+  type MessageData,
+  type ServerBinaryType,
+  type UnacknowledgedServerMessage,
+} from './server-messages.js';
+import {
+  ServerSendQueue,
+  type ControlCallback,
+  type SendCallback,
+  type SendOptions,
+} from './server-send-queue.js';
+import type { ServerSocketEvents } from './server-socket-events.js';
+import { SocketStreams } from './socket-streams.js';
 import { callGuarded, inNextTask } from './tasks.js';
 
 const CONNECTING = 0;
@@ -12,75 +32,11 @@ const OPEN = 1;
 const CLOSING = 2;
 const CLOSED = 3;
 const STATE_NAMES = ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED'] as const;
-const BINARY_TYPES = ['nodebuffer', 'arraybuffer', 'fragments', 'blob'] as const;
 
 /** RFC 6455 section 5.5. */
 const MAX_CONTROL_PAYLOAD = 125;
-/** The same, less the status code. */
-const MAX_CLOSE_REASON = 123;
 /** Payload of the pings that `checkAlive` sends; the application does not see their pongs. */
 const KEEP_ALIVE_PAYLOAD = 'secure-websocket keep-alive';
-
-/**
- * Ends for which `ws` has a counterpart without an `error` event: the connection was lost, or this side let go of it.
- * There is only `close`, with 1006.
- */
-const LOST: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'ABORTED',
-  'CHANNEL_RESET',
-  'CLOSE_TIMEOUT',
-  'LINK_LOST',
-  'PEER_GONE',
-  'PEER_NOT_HERE',
-  'SESSION_TIMEOUT',
-]);
-
-/** How a binary message is handed over: a Buffer, an ArrayBuffer, an array of Buffers, or a Blob. */
-export type ServerBinaryType = (typeof BINARY_TYPES)[number];
-
-/** The bytes of a message where there is no Buffer: their `toString` decodes UTF-8, as a Buffer's does. */
-export interface MessageBytesLike extends Uint8Array {
-  toString(encoding?: string): string;
-}
-
-/** The bytes of a message: a Buffer, in programs that know its type; {@link MessageBytesLike} in browsers. */
-export type MessageBytes =
-  typeof globalThis extends Record<'Buffer', { isBuffer(value: unknown): value is infer Instance }>
-    ? Instance
-    : MessageBytesLike;
-
-/**
- * What a `message` listener gets: {@link MessageBytes}, unless the message is binary and `binaryType` says otherwise.
- * As in the types of `ws` the Blob of 'blob' is left out.
- */
-export type MessageData = MessageBytes | ArrayBuffer | MessageBytes[];
-
-/** Options of `send`, as in `ws`. */
-export interface SendOptions {
-  /** Whether this is a binary message. Default: everything but a string is. */
-  readonly binary?: boolean | undefined;
-  /** False for every fragment of a message but the last. Fragments are sent as one message. Default: true. */
-  readonly fin?: boolean | undefined;
-  /** Without effect: nothing is compressed. */
-  readonly compress?: boolean | undefined;
-  /** Without effect. */
-  readonly mask?: boolean | undefined;
-}
-
-/** As in the types of `ws`; without an error when all is well, as {@link SendCallback}. */
-export type ControlCallback = (error: Error) => void;
-
-/** The events of a server-side socket, as in `ws`. */
-export interface ServerSocketEvents {
-  /** Never seen: as in `ws`, a server-side socket is open before anybody can listen. */
-  open: [];
-  message: [data: MessageData, isBinary: boolean];
-  /** `reason` is UTF-8 (`String(reason)` decodes it). */
-  close: [code: number, reason: MessageBytes];
-  error: [error: Error];
-  ping: [data: MessageBytes];
-  pong: [data: MessageBytes];
-}
 
 export interface ServerSocketOptions {
   /** Answer pings. Default: true. */
@@ -111,19 +67,23 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
   readonly protocol: string;
   /** Path with query that the peer dialled, such as '/chat?x=1'. */
   readonly url: string;
-
+  readonly #token: string | undefined;
   readonly #handshakeHash: Uint8Array;
   readonly #port: ChannelPort;
   readonly #queue: ServerSendQueue;
   readonly #options: ServerSocketOptions;
+  readonly #flow: FlowGate;
+  readonly #streams: SocketStreams<Sendable>;
+  readonly #drain = new DrainWatch(() => !this.#suspended && this.bufferedAmount <= DRAIN_MARK);
   #readyState: 1 | 2 | 3 = OPEN;
   #binaryType: ServerBinaryType = 'nodebuffer';
-  #paused = false;
+  #suspended = false;
   /** What happened before listeners could be there; undefined once they could. */
   #held: (() => void)[] | undefined = [];
   #failed = false;
   protected wasClean = false;
   #failure: SecureWebSocketError | undefined;
+  #unacknowledged: readonly UnacknowledgedServerMessage[] = [];
   #heardFromPeer = true;
 
   /** Accepts `incoming` with `protocol`, one of those it offers or ''. */
@@ -134,39 +94,26 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
     this.serverPublicKey = incoming.serverPublicKey;
     this.protocol = protocol;
     this.url = incoming.target;
+    this.#token = incoming.token;
     this.#handshakeHash = incoming.handshakeHash.slice();
     this.#options = options;
-    this.#port = incoming.accept(protocol, {
-      message: (data, isText) => {
-        this.#heardFromPeer = true;
-        this.#whenStarted(() => {
-          this.#onMessage(data, isText);
-        });
-      },
-      ping: data => {
-        this.#onPing(data.slice());
-      },
-      pong: data => {
-        this.#onPong(data.slice());
-      },
-      closing: () => {
-        this.#whenStarted(() => {
-          if (this.#readyState === OPEN) this.#readyState = CLOSING;
-        });
-      },
-      sent: bytes => {
-        this.#queue.sent(bytes);
-      },
-      closed: end => {
-        this.#whenStarted(() => {
-          this.#onClosed(end);
-        });
-      },
-    });
+    this.#port = incoming.accept(protocol, this.#createListener());
+    this.#flow = new FlowGate(this.#port);
     this.#queue = new ServerSendQueue(this.#port, error => {
       this.#fail(error);
       this.#port.terminate();
     });
+    const streamed = {
+      isOpen: () => this.#readyState === OPEN,
+      drained: () => this.drained,
+      send: (data: Sendable) => {
+        this.send(data);
+      },
+      close: (code?: number, reason?: string) => {
+        this.close(code, reason);
+      },
+    };
+    this.#streams = new SocketStreams(streamed, this.#flow);
     inNextTask(() => {
       this.#start();
     });
@@ -190,6 +137,47 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
     return this.#readyState;
   }
 
+  /**
+   * Resolves when more may be sent: `bufferedAmount` is at most 64 KiB, and the client can be reached. At once if that is
+   * so already; pending while the client is away.
+   *
+   * Rejects with a {@link SecureWebSocketError} when the socket is closed, or is before. Nobody has to look at it.
+   */
+  get drained(): Promise<void> {
+    return this.#drain.promise;
+  }
+
+  /**
+   * What is received as a `ReadableStream`: text as a string, binary as a Uint8Array, whatever `binaryType` says.
+   *
+   * From the moment that this property is first read, messages go into the stream and are no longer told by `message`
+   * events. Whoever asks for it has to read it: when 256 KiB wait in it the client is slowed down, and `close` comes
+   * behind all that it has sent. It closes behind the last message when the socket is closed, and fails behind it, with
+   * the {@link SecureWebSocketError}, when the connection does. To cancel it closes the socket: with `closeCode` and
+   * `reason` of what is given, if they are there.
+   */
+  get readable(): DomReadableStream<string | Uint8Array> {
+    return this.#streams.readable;
+  }
+
+  /**
+   * A `WritableStream` that takes what `send` takes. A write is done when the message was sent and `drained` has
+   * resolved: what is piped into it is sent no faster than the network takes it. `close()` of it closes the socket behind
+   * what was written and resolves when the client has answered; `abort(reason)` closes it without waiting for that.
+   */
+  get writable(): DomWritableStream<Sendable> {
+    return this.#streams.writable;
+  }
+
+  /**
+   * Once the socket is closed: what was given to `send` and not acknowledged by the client, which may have got it or
+   * not. In the order of `send`; empty after a clean end, and before it. A Blob that was not read yet is not among it:
+   * the callback of its `send` got an error.
+   */
+  get unacknowledged(): readonly UnacknowledgedServerMessage[] {
+    return this.#unacknowledged;
+  }
+
   /** Bytes given to `send` and not handed to the network, also those that never will be because it was too late. */
   get bufferedAmount(): number {
     return this.#queue.bufferedAmount;
@@ -205,6 +193,14 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
     return this.#handshakeHash.slice();
   }
 
+  /**
+   * In direct use: what the client gave as its `token`, sealed on its way here; undefined when it gave none. It proves
+   * nothing before the application has looked at it.
+   */
+  get token(): string | undefined {
+    return this.#token;
+  }
+
   /** Why the channel failed, if it did: also where, as in `ws`, no `error` event tells (a lost connection). */
   get failure(): SecureWebSocketError | undefined {
     return this.#failure;
@@ -218,7 +214,7 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
     return this.#binaryType as Exclude<ServerBinaryType, 'blob'>;
   }
   set binaryType(type: ServerBinaryType) {
-    if (BINARY_TYPES.includes(type)) this.#binaryType = type;
+    if (SERVER_BINARY_TYPES.includes(type)) this.#binaryType = type;
   }
 
   /**
@@ -281,12 +277,9 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
    */
   close(code?: number, reason?: string | Uint8Array): void {
     if (this.#readyState !== OPEN) return;
-    if (code !== undefined && !isValidCloseCode(code)) {
-      throw new TypeError('The close code must be one of 1000 to 1003, 1007 to 1014 and 3000 to 4999');
-    }
-    const text = code === undefined ? '' : toCloseReason(reason);
+    const status = toCloseStatus(code, reason);
     this.#readyState = CLOSING;
-    this.#queue.close(code, text);
+    this.#queue.close(status.code, status.reason);
   }
 
   /** Ends the channel at once, without a closing handshake: `close` with 1006 follows. */
@@ -299,36 +292,82 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
   /** Stops `message` events, and slows the peer down. Some that have arrived may still come. */
   pause(): void {
     if (this.#readyState === CLOSED) return;
-    this.#paused = true;
-    this.#port.pause();
+    this.#flow.hold('application');
   }
 
   /** Undoes `pause`. */
   resume(): void {
     if (this.#readyState === CLOSED) return;
-    this.#paused = false;
-    this.#port.resume();
+    this.#flow.release('application');
   }
 
   get isPaused(): boolean {
-    return this.#paused;
+    return this.#flow.isHeldBy('application');
   }
 
   /**
    * One beat of keep-alive, called by the server from time to time: a peer of which nothing was heard since the last
-   * beat, not even the pong to the ping of that beat, is gone.
+   * beat, not even the pong to the ping of that beat, is gone. One that is known to be away is waited for.
    *
    * @internal
    */
   checkAlive(): void {
-    if (this.#readyState !== OPEN) return;
+    if (this.#readyState !== OPEN || this.#suspended) return;
     // While nothing is read, nothing can be heard.
-    if (!this.#heardFromPeer && !this.#paused) {
+    if (!this.#heardFromPeer && !this.#flow.isHeld) {
       this.terminate();
       return;
     }
     this.#heardFromPeer = false;
     this.#queue.control('ping', utf8(KEEP_ALIVE_PAYLOAD));
+  }
+
+  #createListener(): ChannelListener {
+    return {
+      message: (data, isText) => {
+        this.#heardFromPeer = true;
+        this.#whenStarted(() => {
+          this.#onMessage(data, isText);
+        });
+      },
+      ping: data => {
+        this.#onPing(data.slice());
+      },
+      pong: data => {
+        this.#onPong(data.slice());
+      },
+      closing: () => {
+        this.#whenStarted(() => {
+          if (this.#readyState === OPEN) this.#readyState = CLOSING;
+        });
+      },
+      sent: bytes => {
+        this.#queue.sent(bytes);
+        this.#drain.check();
+      },
+      suspended: ({ error }) => {
+        this.#suspended = true;
+        this.#queue.suspend();
+        this.#whenStarted(() => {
+          this.#tell('suspended', error);
+        });
+      },
+      resumed: () => {
+        this.#suspended = false;
+        // The ping of the last beat may have been lost with the link.
+        this.#heardFromPeer = true;
+        this.#queue.resume();
+        this.#drain.check();
+        this.#whenStarted(() => {
+          this.#tell('resumed');
+        });
+      },
+      closed: end => {
+        this.#whenStarted(() => {
+          this.#onClosed(end);
+        });
+      },
+    };
   }
 
   #start(): void {
@@ -351,18 +390,14 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
 
   #onMessage(data: Uint8Array, isText: boolean): void {
     if (this.#failed) return;
-    if (!isText) {
-      this.#tell('message', this.#toBinary(data), true);
+    if (isText && !platform.isUtf8(data)) {
+      const message = 'The peer sent a text message that is not UTF-8.';
+      this.#fail(new SecureWebSocketError('INVALID_UTF8', message), 1007);
       return;
     }
-    if (!platform.isUtf8(data)) {
-      this.#fail(
-        new SecureWebSocketError('INVALID_UTF8', 'The peer sent a text message that is not UTF-8.'),
-        1007,
-      );
-      return;
-    }
-    this.#tell('message', toMessageBytes(data), false);
+    if (this.#streams.isReceiving) this.#streams.receive(isText ? (fromUtf8(data) ?? '') : data, data.length);
+    else if (isText) this.#tell('message', toMessageBytes(data), false);
+    else this.#tell('message', toBinaryData(data, this.#binaryType), true);
   }
 
   #onPing(data: Uint8Array): void {
@@ -384,6 +419,7 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
   #onClosed(end: ChannelEnd): void {
     this.#readyState = CLOSING;
     this.#failure ??= end.error;
+    this.wasClean = end.wasClean && !this.#failed;
     this.#queue.end(
       end.error ??
         new SecureWebSocketError(
@@ -391,20 +427,29 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
           'The socket was closed before the data was handed to the network.',
         ),
     );
-    // One error is told, as in `ws`; what it leads to is not told as another.
-    if (end.error !== undefined && !this.#failed && !LOST.has(end.error.code)) this.#tell('error', end.error);
+    if (!this.wasClean) {
+      this.#unacknowledged = [...end.unacknowledged, ...this.#queue.unsent].map(({ data, isText }) => ({
+        data: toMessageBytes(data),
+        isBinary: !isText,
+      }));
+    }
+    // One error is told, as in `ws`; what it leads to is not told as another. A loss has no `error` there: `close` tells.
+    if (end.error !== undefined && !this.#failed && !isLoss(end.error)) this.#tell('error', end.error);
     this.#readyState = CLOSED;
-    const code = this.#failed ? 1006 : end.code;
-    const reason = this.#failed ? '' : end.reason;
-    this.wasClean = end.wasClean && !this.#failed;
+    const error = this.wasClean ? undefined : (this.#failure ?? connectionLost());
+    this.#drain.end(error ?? notOpen());
+    this.#streams.end(error);
     callGuarded(() => this.#options.onClosed?.(this));
+    const { code, reason } = this.#failed ? { code: 1006, reason: '' } : end;
     this.#tell('close', code, toMessageBytes(utf8(reason)));
   }
 
   /** Fails the connection (RFC 6455 section 7.1.7): tells the peer by `code`, the application by `error`, then `close` 1006. */
   #fail(error: Error, code?: number): void {
     this.#failed = true;
-    if (error instanceof SecureWebSocketError) this.#failure = error;
+    this.#failure = asSecureWebSocketError(error, 'BLOB_UNREADABLE', 'A Blob that was sent cannot be read.');
+    // Nothing that comes now is delivered.
+    this.#streams.stopReceiving();
     if (this.#readyState === OPEN) {
       this.#readyState = CLOSING;
       if (code !== undefined) this.#queue.close(code, '');
@@ -440,41 +485,4 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
     }
     this.#queue.control(kind, payload, callback);
   }
-
-  #toBinary(data: Uint8Array): MessageData {
-    if (this.#binaryType === 'arraybuffer') return toArrayBuffer(data);
-    if (this.#binaryType === 'fragments') return [toMessageBytes(data)];
-    if (this.#binaryType === 'blob') return new Blob([toArrayBuffer(data)]) as unknown as MessageData;
-    return toMessageBytes(data);
-  }
-}
-
-function toMessageBytes(bytes: Uint8Array): MessageBytes {
-  return platform.toMessageData(bytes) as MessageBytes;
-}
-
-function toArrayBuffer(bytes: Uint8Array): ArrayBuffer {
-  const { buffer } = bytes;
-  const whole = buffer instanceof ArrayBuffer && bytes.byteLength === buffer.byteLength;
-  return whole ? buffer : new Uint8Array(bytes).buffer;
-}
-
-/** RFC 6455 section 7.4, and 1012 to 1014 of the IANA registry, as `ws` has it. */
-function isValidCloseCode(code: unknown): code is number {
-  if (typeof code !== 'number' || !Number.isInteger(code)) return false;
-  return (code >= 1000 && code <= 1014 && (code < 1004 || code > 1006)) || (code >= 3000 && code <= 4999);
-}
-
-function toCloseReason(reason: unknown): string {
-  // As in `ws`: anything without a length is no reason.
-  if (reason === undefined || reason === null || !(reason as { length?: unknown }).length) return '';
-  const bytes = typeof reason === 'string' ? utf8(reason) : reason;
-  if (!(bytes instanceof Uint8Array))
-    throw new TypeError('The close reason must be a string or a Uint8Array');
-  if (bytes.length > MAX_CLOSE_REASON) {
-    throw new RangeError(`The close reason must not be greater than ${MAX_CLOSE_REASON} bytes`);
-  }
-  const text = fromUtf8(bytes);
-  if (text === undefined) throw new TypeError('The close reason must be UTF-8');
-  return text;
 }

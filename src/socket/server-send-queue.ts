@@ -1,14 +1,32 @@
-import type { ChannelPort } from '../link/channel-port.js';
+import { concat } from '../core/bytes.js';
+import type { ChannelPort, UnacknowledgedMessage } from '../link/channel-port.js';
 import { payloadSize, type Payload } from './payload.js';
 import { callGuarded } from './tasks.js';
 
 /** Called without an argument once the data was handed to the network, or with the reason why it will not be. */
 export type SendCallback = (error?: Error) => void;
 
+/** Options of `send`, as in `ws`. */
+export interface SendOptions {
+  /** Whether this is a binary message. Default: everything but a string is. */
+  readonly binary?: boolean | undefined;
+  /** False for every fragment of a message but the last. Fragments are sent as one message. Default: true. */
+  readonly fin?: boolean | undefined;
+  /** Without effect: nothing is compressed. */
+  readonly compress?: boolean | undefined;
+  /** Without effect. */
+  readonly mask?: boolean | undefined;
+}
+
+/** As in the types of `ws`; without an error when all is well, as {@link SendCallback}. */
+export type ControlCallback = (error: Error) => void;
+
 /** What waits for the Blob before it. */
 interface Waiting {
   readonly payload: Payload;
   readonly size: number;
+  /** Whether it is text, if it is a whole message. */
+  readonly isText: boolean | undefined;
   readonly pass: (bytes: Uint8Array) => void;
 }
 
@@ -31,7 +49,9 @@ export class ServerSendQueue {
   #stretches: Stretch[] = [];
   #settling = false;
   #fragments: { isText: boolean; parts: Payload[]; bytes: number } | undefined;
-  #unsent = 0;
+  #unsentBytes = 0;
+  #unsent: readonly UnacknowledgedMessage[] = [];
+  #suspended = false;
   #ended = false;
 
   /** `blobFailed` is called when a Blob could not be read: what follows it cannot be sent any more. */
@@ -42,7 +62,12 @@ export class ServerSendQueue {
 
   /** Bytes that `send` took and that were not handed to the network, with those that never will be. */
   get bufferedAmount(): number {
-    return this.#port.bufferedAmount + this.#waitingBytes + (this.#fragments?.bytes ?? 0) + this.#unsent;
+    return this.#port.bufferedAmount + this.#waitingBytes + (this.#fragments?.bytes ?? 0) + this.#unsentBytes;
+  }
+
+  /** Messages that waited for a Blob when it came to an end. Without Blobs: they were not read. */
+  get unsent(): readonly UnacknowledgedMessage[] {
+    return this.#unsent;
   }
 
   /**
@@ -53,9 +78,7 @@ export class ServerSendQueue {
     const size = payloadSize(payload);
     this.#expect(size, callback);
     if (fin && this.#fragments === undefined) {
-      this.#pass(payload, bytes => {
-        this.#port.send(bytes, isText);
-      });
+      this.#passMessage(payload, isText);
       return;
     }
     this.#fragments ??= { isText, parts: [], bytes: 0 };
@@ -82,7 +105,7 @@ export class ServerSendQueue {
 
   /** Counts what was given to `send` when it was too late. */
   drop(payload: Payload): void {
-    this.#unsent += payloadSize(payload);
+    this.#unsentBytes += payloadSize(payload);
   }
 
   /** The port handed so many bytes to the network. */
@@ -97,10 +120,24 @@ export class ServerSendQueue {
     this.#settle();
   }
 
+  /** The peer cannot be reached: nothing counts as handed to the network until `resume`. */
+  suspend(): void {
+    this.#suspended = true;
+  }
+
+  resume(): void {
+    this.#suspended = false;
+    this.#settle();
+  }
+
   /** Nothing is sent any more: every callback that is still to come gets `error`. */
   end(error: Error): void {
     this.#ended = true;
-    this.#unsent += this.#waitingBytes + (this.#fragments?.bytes ?? 0);
+    this.#unsentBytes += this.#waitingBytes + (this.#fragments?.bytes ?? 0);
+    const unsent = this.#waiting.flatMap(({ payload, isText }) =>
+      payload instanceof Uint8Array && isText !== undefined ? [{ data: payload, isText }] : [],
+    );
+    this.#unsent = [...this.#unsent, ...unsent];
     this.#waiting = [];
     this.#waitingBytes = 0;
     this.#fragments = undefined;
@@ -129,6 +166,7 @@ export class ServerSendQueue {
   }
 
   #settle(): void {
+    if (this.#suspended) return;
     let done = 0;
     while (this.#stretches[done]?.bytes === 0) done++;
     for (const { callback } of this.#stretches.splice(0, done)) {
@@ -140,24 +178,36 @@ export class ServerSendQueue {
     const fragments = this.#fragments;
     if (fragments === undefined) return;
     this.#fragments = undefined;
+    const { isText, parts } = fragments;
+    if (parts.every(part => part instanceof Uint8Array)) {
+      this.#passMessage(concat(...parts), isText);
+      return;
+    }
     const message = new Uint8Array(fragments.bytes);
     let offset = 0;
-    for (const [index, part] of fragments.parts.entries()) {
+    for (const [index, part] of parts.entries()) {
       this.#pass(part, bytes => {
         message.set(bytes, offset);
         offset += bytes.length;
-        if (index === fragments.parts.length - 1) this.#port.send(message, fragments.isText);
+        if (index === parts.length - 1) this.#port.send(message, isText);
       });
     }
   }
 
-  #pass(payload: Payload, pass: (bytes: Uint8Array) => void): void {
+  #passMessage(payload: Payload, isText: boolean): void {
+    const pass = (bytes: Uint8Array): void => {
+      this.#port.send(bytes, isText);
+    };
+    this.#pass(payload, pass, isText);
+  }
+
+  #pass(payload: Payload, pass: (bytes: Uint8Array) => void, isText?: boolean): void {
     if (!this.#reading && payload instanceof Uint8Array) {
       pass(payload);
       return;
     }
     const size = payloadSize(payload);
-    this.#waiting.push({ payload, size, pass });
+    this.#waiting.push({ payload, size, isText, pass });
     this.#waitingBytes += size;
     if (!this.#reading) this.#passWaiting();
   }

@@ -1,4 +1,4 @@
-import { utf8 } from '../core/bytes.js';
+import { fromUtf8, utf8 } from '../core/bytes.js';
 
 /**
  * The arguments of the WebSocket interface: conversion as WebIDL has it (https://webidl.spec.whatwg.org/), then the
@@ -115,4 +115,14 @@ export function checkClose(code: number | undefined, reason: string | undefined)
   if (reason !== undefined && utf8(reason).length > MAX_REASON_LENGTH) {
     throw domException('SyntaxError', `The close reason is longer than ${MAX_REASON_LENGTH} bytes of UTF-8.`);
   }
+}
+
+/** The beginning of `text` that can be a close reason: whole characters, no more than 123 bytes of UTF-8. */
+export function cutCloseReason(text: string): string {
+  const bytes = utf8(text);
+  if (bytes.length <= MAX_REASON_LENGTH) return text;
+  let end = MAX_REASON_LENGTH;
+  // 10xxxxxx is inside a character.
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+  return fromUtf8(bytes.subarray(0, end)) ?? '';
 }

@@ -33,6 +33,17 @@ it('a browser or Node client talks to a service', async () => {
   expect(await client.line()).toBe('1006 false');
 });
 
+it('a client goes on where it stopped, and says what was lost with a process', async () => {
+  const port = await freePort();
+  const server = run('direct server', { 8080: port });
+  await server.line();
+  const client = run('resuming client', { 8080: port });
+  // The first message has come back: they are connected.
+  expect(await server.line()).toMatch(/dialled \/chat$/);
+  server.stop();
+  expect(await client.line()).toMatch(/^away 1 \d/);
+});
+
 it('two clients talk through a relay', async () => {
   const port = await freePort();
   const relay = run('relay', { 9000: port });

@@ -24,6 +24,31 @@ socket.addEventListener('message', listener, { once: true });
 socket.addEventListener('own', { handleEvent: event => event.type });
 socket.removeEventListener('message', listener);
 
+socket.onreconnecting = event => [event.attempt, event.delay, event.error.code, event.type];
+socket.onreconnected = event => {
+  const resumed: boolean = event.resumed;
+  for (const lost of event.unacknowledged) socket.send(lost);
+  return resumed;
+};
+socket.addEventListener('close', event => {
+  for (const lost of event.unacknowledged) socket.send(lost);
+});
+
+new ClientSecureWebSocket(() => 'wss://relay.example/chat', [], { reconnect: true, maxBuffered: 1024 });
+new ClientSecureWebSocket(async () => Promise.resolve('wss://relay.example/chat'));
+
+export async function pump(): Promise<string | Uint8Array | undefined> {
+  await socket.drained;
+  const writer = socket.writable.getWriter();
+  await writer.write('text');
+  await writer.write(Uint8Array.of(1));
+  await writer.close();
+  const { value } = await socket.readable.getReader().read();
+  // @ts-expect-error numbers are no data
+  await writer.write(5);
+  return value;
+}
+
 socket.send('text');
 socket.send(Uint8Array.of(1, 2));
 socket.send(new ArrayBuffer(1));

@@ -42,6 +42,37 @@ socket.dispatchEvent(new Event('own'));
 const listener: EventListenerOrEventListenerObject = () => undefined;
 socket.addEventListener('message', listener);
 
+// What is sent again, and sources of URLs.
+new ClientSecureWebSocket(async () => Promise.resolve(new URL('wss://relay.example/')), [], {
+  reconnect: { maxAttempts: 3 },
+});
+socket.addEventListener('reconnecting', event => [event.attempt, event.delay, event.error.code]);
+socket.addEventListener('reconnected', event => {
+  for (const lost of event.unacknowledged) {
+    const data: string | ArrayBuffer | Blob = lost;
+    socket.send(data);
+  }
+});
+const onReconnected = (event: Event): string => event.type;
+socket.addEventListener('reconnected', onReconnected);
+socket.removeEventListener('reconnected', onReconnected);
+socket.onreconnecting = (event: Event) => event.type;
+socket.onclose = event => event.unacknowledged.length;
+
+// Streams go wherever streams do.
+export const readable: ReadableStream<string | Uint8Array> = socket.readable;
+export const writable: WritableStream<string | ArrayBufferView> = socket.writable;
+export async function pipe(file: Blob): Promise<void> {
+  await file.stream().pipeTo(socket.writable);
+  await socket.readable.pipeTo(new WritableStream<string | Uint8Array>());
+  const reader = socket.readable.getReader();
+  const asReader: ReadableStreamDefaultReader<string | Uint8Array> = reader;
+  const asWriter: WritableStreamDefaultWriter<string> = socket.writable.getWriter();
+  await Promise.all([asReader.closed, asWriter.closed, socket.drained]);
+  const result = await reader.read();
+  if (!result.done) socket.send(result.value);
+}
+
 // Types that are known without being written.
 socket.onmessage = function (event) {
   const data: unknown = event.data;
@@ -92,3 +123,9 @@ socket.onopen = 'text';
 socket.addEventListener('open', event => event.data as unknown);
 // @ts-expect-error there is no such option
 new ClientSecureWebSocket('wss://relay.example/', [], { user: 'alice' });
+// @ts-expect-error it cannot be assigned to
+socket.drained = Promise.resolve();
+// @ts-expect-error the event of "open" has no attempt
+socket.addEventListener('open', event => event.attempt as unknown);
+// @ts-expect-error a function that is asked for the URL gives one
+new ClientSecureWebSocket(() => 5);

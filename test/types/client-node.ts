@@ -15,5 +15,11 @@ export async function talk(): Promise<unknown> {
   socket.addEventListener('own', () => undefined, { signal: AbortSignal.timeout(1000) });
   socket.send(Buffer.from('text'));
   socket.send(new Blob(['text']));
+  socket.onreconnected = event => {
+    for (const lost of event.unacknowledged) socket.send(lost);
+  };
+  await new Blob(['text']).stream().pipeTo(socket.writable);
+  const stream: ReadableStream<string | Uint8Array> = socket.readable;
+  for await (const message of stream) socket.send(message);
   return socket.handshakeHash;
 }

@@ -18,6 +18,13 @@ export async function serve(): Promise<string> {
 
   const servers = [
     new SecureWebSocketServer({ port: 0, identity, maxPayload: 1024, path: '/chat' }),
+    new SecureWebSocketServer({
+      port: 0,
+      identity,
+      resumeWindow: 60_000,
+      maxResumable: 10,
+      maxResumableBytes: 1024,
+    }),
     new SecureWebSocketServer({ server: createServer(), keyStore: new FileKeyStore('identity.key') }),
     new SecureWebSocketServer({
       relay: relay.url,
@@ -32,6 +39,15 @@ export async function serve(): Promise<string> {
       socket.on('message', (data, isBinary) => {
         socket.send(data, { binary: isBinary });
       });
+      socket.on('suspended', error => addresses.push(error.code));
+      socket.on('resumed', () => addresses.push('resumed'));
+      void socket.drained.then(() => addresses.push('drained'));
+      socket.on('close', () => {
+        for (const { data, isBinary } of socket.unacknowledged)
+          addresses.push(data.toString(), String(isBinary));
+      });
+      const echo: Promise<void> = socket.readable.pipeTo(socket.writable);
+      echo.catch(() => undefined);
       socket.on('close', (code, reason) => addresses.push(from, String(code), String(reason)));
       socket.send(Buffer.from(request.url ?? ''), error => addresses.push(String(error)));
       socket.close(1000, 'done');

@@ -3,6 +3,11 @@ import { content, next, type ConformanceCase } from './conformance-case.js';
 
 const CONSTANTS = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
 const READ_ONLY = ['url', 'readyState', 'bufferedAmount', 'extensions', 'protocol'];
+const OWN_READ_ONLY = [
+  ...['publicKey', 'peerPublicKey', 'serverPublicKey', 'handshakeHash'],
+  ...['drained', 'readable', 'writable'],
+];
+const OWN_HANDLERS = ['onreconnecting', 'onreconnected'];
 const WRITABLE = ['onopen', 'onmessage', 'onerror', 'onclose', 'binaryType'];
 
 export const interfaceCases: readonly ConformanceCase[] = [
@@ -46,6 +51,33 @@ export const interfaceCases: readonly ConformanceCase[] = [
       expect(names).toEqual(
         expect.arrayContaining([...READ_ONLY, ...WRITABLE, 'send', 'close', ...Object.keys(CONSTANTS)]),
       );
+    },
+  },
+  {
+    name: 'has members of its own that are like the others',
+    own: true,
+    run: context => {
+      const { prototype } = context.WebSocket;
+      const own = (name: string): PropertyDescriptor | undefined =>
+        Object.getOwnPropertyDescriptor(prototype, name);
+      const socket = context.connect('/');
+      for (const name of OWN_READ_ONLY) {
+        expect(own(name)).toMatchObject({ enumerable: true, configurable: true, set: undefined });
+        expect(Reflect.set(socket, name, 'other')).toBe(false);
+      }
+      for (const name of OWN_HANDLERS) {
+        expect(own(name)).toMatchObject({ enumerable: true, configurable: true });
+        expect(Reflect.get(socket, name)).toBe(null);
+        const handler = (): void => undefined;
+        expect(Reflect.set(socket, name, handler)).toBe(true);
+        expect(Reflect.get(socket, name)).toBe(handler);
+      }
+      const known = new Set([
+        ...Object.keys(CONSTANTS),
+        ...[...READ_ONLY, ...WRITABLE, ...OWN_READ_ONLY, ...OWN_HANDLERS, 'send', 'close'],
+      ]);
+      // Whatever is added is to be added here as well.
+      expect(new Set(Object.keys(prototype))).toEqual(known);
     },
   },
   {

@@ -131,7 +131,7 @@ export class LoopbackChannel implements ChannelPort {
   #pump(): void {
     if (this.#state === 'ended') return;
     if (this.#failure !== undefined) {
-      this.#end({ code: 1006, reason: '', wasClean: false, error: this.#failure });
+      this.#end({ code: 1006, reason: '', wasClean: false, error: this.#failure, unacknowledged: [] });
       return;
     }
     for (const [data, isText] of this.#queues.client.splice(0)) {
@@ -146,7 +146,7 @@ export class LoopbackChannel implements ChannelPort {
     const closed = this.#closes.server ?? this.#closes.client;
     if (closed === undefined || this.#queues.server.length > 0) return;
     this.#listener.closing?.();
-    this.#end({ ...closed, wasClean: true });
+    this.#end({ ...closed, wasClean: true, unacknowledged: [] });
   }
 
   #end(end: ChannelEnd): void {

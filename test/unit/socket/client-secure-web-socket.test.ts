@@ -278,6 +278,8 @@ it('reads no global but EventTarget when the module is loaded', async () => {
     'MessageEvent',
     'CloseEvent',
     'Blob',
+    'ReadableStream',
+    'WritableStream',
     'URL',
     'DOMException',
     'MessageChannel',

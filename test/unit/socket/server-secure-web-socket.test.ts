@@ -169,12 +169,12 @@ describe('ServerSecureWebSocket', () => {
     socket.send(new Blob(['d']), note('blob'));
     socket.send('e', { fin: false }, note('fragment'));
     channel.flush(3);
-    channel.end({ error: failure('RECORD_GAP') });
+    channel.end({ error: failure('RECORD_MALFORMED') });
     expect(seen).toEqual([
       'abc sent',
-      'blob It is RECORD_GAP.',
-      'fragment It is RECORD_GAP.',
-      'error It is RECORD_GAP. 2',
+      'blob It is RECORD_MALFORMED.',
+      'fragment It is RECORD_MALFORMED.',
+      'error It is RECORD_MALFORMED. 2',
       'close 1006  3',
     ]);
     expect(socket.bufferedAmount).toBe(2);
@@ -238,7 +238,7 @@ describe('ServerSecureWebSocket', () => {
 
   it.each<ErrorCode>([
     'DECRYPT_FAILED',
-    'RECORD_GAP',
+    'RECORD_MALFORMED',
     'MESSAGE_TOO_LARGE',
     'PROTOCOL_VIOLATION',
     'PEER_QUEUE_FULL',
