@@ -1,5 +1,6 @@
+import type { ReconnectAttempt } from '../link/channel-port.js';
 import { defineCommand } from './command.js';
-import { checkEnd, leave } from './ending.js';
+import { checkEnd, leave, tellMissing } from './ending.js';
 import { Exchange } from './exchange.js';
 import { ExitCode } from './exit-code.js';
 import { chooseIdentity, identityOptions } from './identity.js';
@@ -7,7 +8,8 @@ import { interruption } from './interruption.js';
 import { checkSubprotocols, parseUrl } from './location.js';
 import { DIAL_OPTIONS, tlsOptions } from './network.js';
 import { checkPositionals, toPublicKey } from './options.js';
-import { type Dialled, dialPeer, type PeerEnd } from './peer.js';
+import { type Dialled, dialPeer, type DialReport, type PeerEnd } from './peer.js';
+import { ReachReport } from './reach.js';
 import type { Terminal } from './terminal.js';
 
 export const connect = defineCommand({
@@ -22,6 +24,10 @@ export const connect = defineCommand({
       'not see. Or it is that of a server: then check who it is with --server-key.',
     'At the end of the input the connection is closed, when everything was sent. With --wait it stays until the ' +
       'other side is done, too: needed where both sides send, or where there is no input at all (< /dev/null).',
+    'A connection that is lost is the end. With --reconnect it is made again, however long that takes, and goes on ' +
+      'where it stopped: nothing is lost or repeated. Input is kept meanwhile, and not read when too much waits. When ' +
+      'the other side has lost its place, or waited too long (2 minutes, unless it says otherwise), it is over; what ' +
+      'was not acknowledged is told.',
   ],
   options: {
     ...identityOptions('client'),
@@ -31,6 +37,10 @@ export const connect = defineCommand({
       type: 'boolean',
       short: 'w',
       help: 'At the end of the input wait for the end of the other side’s input, or for its close.',
+    },
+    reconnect: {
+      type: 'boolean',
+      help: 'Stay when the connection is lost, or cannot be made: try again, and go on where it stopped.',
     },
     protocol: {
       type: 'string',
@@ -48,6 +58,10 @@ export const connect = defineCommand({
     ['talk to somebody who listens', 'secure-websocket connect wss://relay.example/6d5a…e21f'],
     ['send a file', 'secure-websocket connect --binary wss://relay.example/6d5a…e21f < photo.jpg'],
     ['receive one', 'secure-websocket connect --binary wss://relay.example/6d5a…e21f > photo.jpg'],
+    [
+      'send a file over a bad network',
+      'secure-websocket connect --reconnect --binary wss://relay.example/6d5a…e21f < photo.jpg',
+    ],
     ['a server whose key is known', 'secure-websocket connect --server-key 93c1…04b7 wss://api.example/chat'],
   ],
   async run({ values, positionals, terminal, io }) {
@@ -62,18 +76,24 @@ export const connect = defineCommand({
 
     const interrupted = interruption(io, terminal);
     const abort = new AbortController();
-    const options = { identity, serverKey, tls, direct: values.direct };
-    const dialled = await Promise.race([dialPeer(url, values.protocol, options, abort.signal), interrupted]);
+    const { reconnect, direct, binary, protocol: protocols } = values;
+    const options = { protocols, isStream: binary, identity, serverKey, tls, direct, reconnect };
+    const report = new ConnectReport(terminal);
+    const dialled = await Promise.race([dialPeer(url, options, report, abort.signal), interrupted]);
     if (typeof dialled === 'string') {
       abort.abort();
       return ExitCode[dialled];
     }
+    report.connected();
     describe(terminal, dialled, location.peerKey !== undefined, serverKey !== undefined);
 
     const { peer } = dialled;
-    const exchange = new Exchange(terminal, { binary: values.binary, closeAtEnd: !values.wait }, interrupted);
+    const exchange = new Exchange(terminal, { binary, closeAtEnd: !values.wait }, interrupted);
     const closed = new Promise<PeerEnd>(resolve => {
-      exchange.add(peer, resolve);
+      exchange.add(peer, gone => {
+        tellMissing(terminal, gone, binary);
+        resolve(gone);
+      });
     });
     const end = await Promise.race([closed, exchange.localEnd]);
     if ('by' in end) return leave(exchange, end);
@@ -91,4 +111,31 @@ function describe(terminal: Terminal, { information }: Dialled, isRelayed: boole
   terminal.status(
     `That is the key which the server showed. To make sure of it: --server-key ${peerPublicKey}`,
   );
+}
+
+/** Tells of a connection that is made, and made again. */
+class ConnectReport implements DialReport {
+  readonly #reach: ReachReport;
+  #lost = 'Not connected yet';
+
+  constructor(terminal: Terminal) {
+    this.#reach = new ReachReport(terminal);
+  }
+
+  connected(): void {
+    this.#lost = 'Lost the connection';
+    this.#reach.back();
+  }
+
+  reconnecting(attempt: ReconnectAttempt): void {
+    this.#reach.reconnecting(this.#lost, attempt);
+  }
+
+  resumed(isNew: boolean): void {
+    this.#reach.back(
+      isNew
+        ? 'Connected again. The other side had ended the connection: this is a new one.'
+        : 'Connected again, and going on.',
+    );
+  }
 }

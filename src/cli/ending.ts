@@ -1,6 +1,7 @@
 import { CommandError, ExitCode } from './exit-code.js';
 import { CloseCode, type Exchange, type LocalEnd } from './exchange.js';
 import type { Peer, PeerEnd } from './peer.js';
+import type { Terminal } from './terminal.js';
 
 /** RFC 6455 section 7.1.5. */
 const NO_STATUS = 1005;
@@ -22,6 +23,22 @@ export async function checkEnd(exchange: Exchange, peer: Peer, end: PeerEnd): Pr
       hint: 'If its own input ended before, give it --wait.',
     });
   }
+}
+
+/** How much of what was sent the other side may not have got: "3 lines", or "" for none. */
+export function amountMissing({ unacknowledged = [] }: PeerEnd, binary: boolean): string {
+  const amount = binary
+    ? unacknowledged.reduce((sum, { data }) => sum + data.length, 0)
+    : unacknowledged.length;
+  if (amount === 0) return '';
+  const unit = binary ? 'byte' : 'message';
+  return `${amount} ${unit}${amount === 1 ? '' : 's'}`;
+}
+
+/** Says how much of what was sent the other side has not acknowledged, if there is something. */
+export function tellMissing(terminal: Terminal, end: PeerEnd, binary: boolean): void {
+  const missing = amountMissing(end, binary);
+  if (missing !== '') terminal.status(`Not acknowledged by the other side: ${missing}.`);
 }
 
 /**

@@ -1,11 +1,13 @@
 import { isUtf8 } from 'node:buffer';
 import type { Signal } from './io.js';
-import type { Peer, PeerEnd } from './peer.js';
+import type { Peer, PeerEnd, PeerListener } from './peer.js';
 import { printableMessage } from './printable.js';
 import type { Terminal } from './terminal.js';
 
 /** While a peer has more than this waiting, bytes, no more input is read. */
 const HIGH_WATER = 1_048_576;
+/** The same of messages given to a peer that is out of reach: the shortest take memory, too. */
+const MAX_KEPT = 4_096;
 /** With several peers, those that keep the others waiting for so long are dropped. Milliseconds. */
 export const PATIENCE = 30_000;
 /** How long a peer may take to answer when it is told that we leave. Milliseconds. */
@@ -31,10 +33,17 @@ export interface ExchangeOptions {
   readonly closeAtEnd: boolean;
 }
 
-/** One peer, and whether it has said that its input has ended. */
+/** Who wants to know when a peer is out of reach and back: see PeerListener. */
+export type ReachWatcher = Pick<PeerListener, 'suspended' | 'resumed'>;
+
 interface Member {
   readonly peer: Peer;
+  /** It has said that its input has ended. */
   hasEnded: boolean;
+  /** It is out of reach. */
+  isAway: boolean;
+  /** Messages that were given to it since. */
+  kept: number;
 }
 
 /**
@@ -94,8 +103,8 @@ export class Exchange {
   }
 
   /** Takes a peer in, until it is gone: then `closed` is called. */
-  add(peer: Peer, closed: (end: PeerEnd) => void): void {
-    const member: Member = { peer, hasEnded: false };
+  add(peer: Peer, closed: (end: PeerEnd) => void, watcher?: ReachWatcher): void {
+    const member: Member = { peer, hasEnded: false, isAway: false, kept: 0 };
     this.#members.add(member);
     peer.start({
       message: (data, isText) => {
@@ -106,6 +115,18 @@ export class Exchange {
         this.#closeEnded();
       },
       progress: () => {
+        this.#changed();
+        this.#closeEnded();
+      },
+      suspended: error => {
+        member.isAway = true;
+        watcher?.suspended(error);
+      },
+      resumed: isNew => {
+        member.isAway = false;
+        member.kept = 0;
+        if (isNew) member.hasEnded = false;
+        watcher?.resumed(isNew);
         this.#changed();
         this.#closeEnded();
       },
@@ -123,7 +144,12 @@ export class Exchange {
   /** Closes with everybody. Resolves when all are gone, or were given time enough. */
   async dismiss(code: number, reason: string): Promise<void> {
     this.#isLeaving = true;
-    for (const { peer } of this.#members) {
+    for (const { peer, isAway } of this.#members) {
+      // Who is out of reach cannot be told.
+      if (isAway) {
+        peer.terminate();
+        continue;
+      }
       peer.close(code, reason);
       // Its answer comes behind what has not been shown yet.
       peer.resume();
@@ -152,13 +178,13 @@ export class Exchange {
       await this.#send(next.value);
     }
     if (closeAtEnd) {
-      // The time for the closing handshake begins when it does: not while much is waiting.
-      await this.#until(() => this.#open.every(peer => peer.bufferedAmount === 0));
+      // The time for the closing handshake begins when it does: not while much is waiting, or nobody hears of it.
+      await this.#until(() => this.#open.every(({ peer, isAway }) => !isAway && peer.bufferedAmount === 0));
       this.#inputEnded = true;
-      for (const peer of this.#open) peer.close(CloseCode.NORMAL);
+      for (const { peer } of this.#open) peer.close(CloseCode.NORMAL);
     } else {
       this.#inputEnded = true;
-      for (const peer of this.#open) peer.endInput();
+      for (const { peer } of this.#open) peer.endInput();
       this.#closeEnded();
     }
   }
@@ -171,7 +197,10 @@ export class Exchange {
       await this.#until(() => this.#open.length > 0);
       this.#holdsInput = false;
     }
-    for (const peer of this.#open) peer.send(data, !this.#options.binary);
+    for (const member of this.#open) {
+      member.peer.send(data, !this.#options.binary);
+      if (member.isAway) member.kept++;
+    }
     if (this.#slow.length > 0) await this.#room();
   }
 
@@ -180,7 +209,7 @@ export class Exchange {
       const slow = this.#slow;
       // If nobody waits for them, they may take their time.
       if (slow.length === this.#open.length) return;
-      for (const peer of slow) {
+      for (const { peer } of slow) {
         this.#terminal.status(`Dropped ${this.nameOf(peer)}: it kept the others waiting.`);
         peer.terminate();
       }
@@ -192,19 +221,19 @@ export class Exchange {
     }
   }
 
-  get #open(): Peer[] {
-    return [...this.#members].map(({ peer }) => peer).filter(({ isOpen }) => isOpen);
+  get #open(): Member[] {
+    return [...this.#members].filter(({ peer }) => peer.isOpen);
   }
 
-  get #slow(): Peer[] {
-    return this.#open.filter(({ bufferedAmount }) => bufferedAmount > HIGH_WATER);
+  get #slow(): Member[] {
+    return this.#open.filter(({ peer, kept }) => peer.bufferedAmount > HIGH_WATER || kept > MAX_KEPT);
   }
 
   /** Where both ends have said all, and it has been sent and shown, the connection is over. */
   #closeEnded(): void {
     if (!this.#inputEnded || this.#terminal.isFull) return;
-    for (const { peer, hasEnded } of this.#members) {
-      if (hasEnded && peer.isOpen && peer.bufferedAmount === 0) peer.close(CloseCode.NORMAL);
+    for (const { peer, hasEnded, isAway } of this.#members) {
+      if (hasEnded && !isAway && peer.isOpen && peer.bufferedAmount === 0) peer.close(CloseCode.NORMAL);
     }
   }
 

@@ -83,6 +83,7 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
     'Ask whoever runs the server for its key by another way. If it did not change, somebody stands in the middle.',
   DIALLED_ELSEWHERE: 'The server does not know itself under this address: give it --public-url.',
   CHANNEL_REFUSED: 'The other side is there, but does not want this connection.',
+  CHANNEL_LOST: 'The other side was started anew, or has waited too long: connect again.',
   PROTOCOL_NOT_OFFERED: 'Give the subprotocols that the other side speaks with --protocol.',
   KEY_STORE_EXISTS: 'Give --force to replace it.',
 };

@@ -2,7 +2,7 @@ import { SecureWebSocketError } from '../core/errors.js';
 import { SecureWebSocketServer } from '../socket/node-secure-web-socket-server.js';
 import type { ServerSecureWebSocket } from '../socket/node-server-secure-web-socket.js';
 import { defineCommand } from './command.js';
-import { checkEnd, leave } from './ending.js';
+import { amountMissing, checkEnd, leave } from './ending.js';
 import { CloseCode, Exchange } from './exchange.js';
 import { CommandError, ExitCode, UsageError } from './exit-code.js';
 import { chooseIdentity, identityOptions } from './identity.js';
@@ -11,6 +11,7 @@ import { webSocketUrl, withoutCredentials } from './location.js';
 import { DEFAULT_PORT, DIAL_OPTIONS, listenFailure, otherUrls, shellQuote, tlsOptions } from './network.js';
 import { checkPositionals, type OptionSpecs, type OptionValues, toInteger, toPublicKey } from './options.js';
 import { acceptedPeer, type Peer, type PeerEnd } from './peer.js';
+import { ReachReport } from './reach.js';
 import type { Terminal } from './terminal.js';
 
 const OPTIONS = {
@@ -38,13 +39,24 @@ const OPTIONS = {
     help: 'Only this public key may connect. May be repeated. Default: everybody who knows our address.',
   },
   binary: { type: 'boolean', short: 'b', help: 'Bytes instead of lines, with one peer at a time.' },
-  once: { type: 'boolean', short: '1', help: 'End after the first connection.' },
+  once: {
+    type: 'boolean',
+    short: '1',
+    help: 'End after the first connection. Others are turned away meanwhile.',
+  },
   wait: {
     type: 'boolean',
     short: 'w',
     help: 'With --once: at the end of the input wait for the end of the other side’s input, or for its close.',
   },
+  'no-reconnect': {
+    type: 'boolean',
+    help: 'End when the relay is lost, and every connection when it is lost: wait for nobody to come back.',
+  },
 } as const satisfies OptionSpecs;
+
+/** Why there is no place for another peer. */
+const BUSY = 'somebody else is connected';
 
 type Values = OptionValues<typeof OPTIONS>;
 
@@ -58,6 +70,8 @@ export const listen = defineCommand({
       'messages that come are printed as lines. With --binary bytes go both ways as they are.',
     'Input from a pipe waits until somebody is connected. With --once the end of the input closes the connection, ' +
       'unless --wait is given. Without --once connections stay until both sides are done, and listening goes on.',
+    'A relay that is lost is dialled again until it is back, and connections of "connect --reconnect" that were lost ' +
+      'with it, or without it, go on where they stopped, if the other side is back within 2 minutes.',
   ],
   options: OPTIONS,
   examples: [
@@ -83,8 +97,10 @@ export const listen = defineCommand({
     let isReady = false;
     server.on('error', error => {
       failure = error;
-      // That of a relay ends everything, and is told then.
-      if (isReady && values.relay === undefined) terminal.error(error.message);
+      if (!isReady) return;
+      // That of a relay ends everything, and is told then. Nobody who is out of reach could come back.
+      if (values.relay === undefined) terminal.error(error.message);
+      else server.close();
     });
     const stopped = new Promise<'stopped'>(resolve => {
       server.on('close', () => {
@@ -97,6 +113,7 @@ export const listen = defineCommand({
       return values.once ? ExitCode[started] : ExitCode.OK;
     }
     isReady = true;
+    watchRelay(server, terminal);
     announce(terminal, server, values);
     if (created !== undefined) terminal.status(`A new identity was made: ${created}`);
 
@@ -155,14 +172,26 @@ async function serverOptions(
   values: Values,
 ): Promise<Omit<ConstructorParameters<typeof SecureWebSocketServer>[0], 'identity'>> {
   const { relay, host } = values;
+  const lasting = values['no-reconnect'] ? { reconnect: false, resumeWindow: 0 } : {};
   if (relay === undefined) {
     const port = values.port === undefined ? DEFAULT_PORT : toInteger(values.port, '--port', 0, 65_535);
     const addresses = values['public-url'].map(url => webSocketUrl(url).href);
-    return { port, host, ...(addresses.length > 0 && { addresses }) };
+    return { port, host, ...lasting, ...(addresses.length > 0 && { addresses }) };
   }
   const pin = values['server-key'];
   const serverKey = pin === undefined ? undefined : toPublicKey(pin, '--server-key');
-  return { relay: webSocketUrl(relay), serverKey, tls: await tlsOptions(values.ca) };
+  return { relay: webSocketUrl(relay), serverKey, tls: await tlsOptions(values.ca), ...lasting };
+}
+
+/** Says when the relay is lost, and when it is back. */
+function watchRelay(server: SecureWebSocketServer, terminal: Terminal): void {
+  const report = new ReachReport(terminal);
+  server.on('reconnecting', attempt => {
+    report.reconnecting('Lost the relay', attempt);
+  });
+  server.on('reconnected', () => {
+    report.back('Listening again.');
+  });
 }
 
 function startFailure(values: Values): (error: unknown) => never {
@@ -205,6 +234,14 @@ function serve(
   },
 ): void {
   const { values, allowed, terminal, onClosed } = context;
+  let isTaken = false;
+  const isBusy = (): boolean => (values.once && isTaken) || (values.binary && exchange.size > 0);
+  if (values.relay !== undefined) {
+    // Not accepted only to be closed: the peer would have begun to send.
+    server.options.verifyClient = (_, answer) => {
+      answer(!isBusy(), 503, BUSY);
+    };
+  }
   server.on('connection', (socket: ServerSecureWebSocket) => {
     const { peerPublicKey } = socket;
     if (allowed.size > 0 && !allowed.has(peerPublicKey)) {
@@ -212,17 +249,33 @@ function serve(
       socket.close(CloseCode.POLICY_VIOLATION, 'this key is not allowed');
       return;
     }
-    if (values.binary && exchange.size > 0) {
-      socket.close(CloseCode.TRY_AGAIN_LATER, 'somebody else is connected');
+    if (isBusy()) {
+      socket.close(CloseCode.TRY_AGAIN_LATER, BUSY);
       return;
     }
-    if (values.once) server.close();
+    isTaken = true;
+    // Who is away could not come back to a server that is closed.
+    if (values.once && values['no-reconnect']) server.close();
     terminal.status(`Connected: ${peerPublicKey}`);
     const peer = acceptedPeer(socket);
-    exchange.add(peer, end => {
-      terminal.status(`Disconnected: ${exchange.nameOf(peer)}${describeEnd(end)}`);
-      onClosed(peer, end);
-    });
+    const name = exchange.nameOf(peer);
+    exchange.add(
+      peer,
+      end => {
+        const missing = amountMissing(end, values.binary);
+        const loss = missing === '' ? '' : ` Not acknowledged: ${missing}.`;
+        terminal.status(`Disconnected: ${name}${describeEnd(end)}${loss}`);
+        onClosed(peer, end);
+      },
+      {
+        suspended: error => {
+          terminal.status(`Out of reach: ${name}, ${error.message}`);
+        },
+        resumed: () => {
+          terminal.status(`Back: ${name}`);
+        },
+      },
+    );
   });
 }
 

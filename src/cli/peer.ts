@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { fromUtf8, utf8 } from '../core/bytes.js';
 import { SecureWebSocketError } from '../core/errors.js';
-import type { ChannelInformation, ChannelPort } from '../link/channel-port.js';
+import type { ChannelInformation, ChannelPort, ReconnectAttempt } from '../link/channel-port.js';
 import { dialChannel, type DialOptions } from '../link/dial.js';
 import type { ServerSecureWebSocket } from '../socket/node-server-secure-web-socket.js';
 
@@ -18,6 +18,8 @@ export interface PeerEnd {
   readonly reason: string;
   /** Why, when it failed. */
   readonly error: Error | undefined;
+  /** Messages that the peer may or may not have got. None after an end in order. */
+  readonly unacknowledged?: readonly { readonly data: Uint8Array }[];
 }
 
 export interface PeerListener {
@@ -26,6 +28,13 @@ export interface PeerListener {
   inputEnded(): void;
   /** Something that waited has been handed to the network. */
   progress(): void;
+  /** The peer cannot be reached because of `error`. It stays open, and keeps what is sent. */
+  suspended(error: Error): void;
+  /**
+   * After `suspended`. `isNew`: the peer had ended the connection for the time being, and another has taken its place;
+   * else it goes on where it stopped.
+   */
+  resumed(isNew: boolean): void;
   /** Called once, and nothing after it. */
   closed(end: PeerEnd): void;
 }
@@ -50,6 +59,20 @@ export interface Peer {
   resume(): void;
 }
 
+/** What is told of a connection that is to outlive its links, also before it is there. */
+export interface DialReport {
+  /** It was lost, or could not be made, and another attempt will be made. */
+  reconnecting(attempt: ReconnectAttempt): void;
+  /** It goes on. See `PeerListener.resumed`. */
+  resumed(isNew: boolean): void;
+}
+
+export interface DialPeerOptions extends DialOptions {
+  readonly protocols: readonly string[];
+  /** What is sent and received is one whole, which must not begin in its middle at another peer. */
+  readonly isStream: boolean;
+}
+
 /** A connection that we have opened. */
 export interface Dialled {
   readonly peer: Peer;
@@ -64,8 +87,8 @@ export interface Dialled {
  */
 export async function dialPeer(
   url: URL,
-  protocols: readonly string[],
-  options: DialOptions,
+  { protocols, isStream, ...options }: DialPeerOptions,
+  report: DialReport,
   abort: AbortSignal,
 ): Promise<Dialled> {
   return new Promise((resolve, reject) => {
@@ -77,7 +100,7 @@ export async function dialPeer(
           port.terminate(new SecureWebSocketError('PROTOCOL_NOT_OFFERED', message));
           return;
         }
-        peer = new DialledPeer(port, information.peerPublicKey);
+        peer = new DialledPeer(port, information.peerPublicKey, isStream);
         resolve({ peer, information });
       },
       message: (data, isText) => peer?.received(data, isText),
@@ -87,10 +110,18 @@ export async function dialPeer(
       },
       closing: () => peer?.closing(),
       sent: () => peer?.progress(),
-      closed: end => {
+      suspended: ({ error }) => peer?.suspended(error),
+      reconnecting: attempt => {
+        report.reconnecting(attempt);
+      },
+      resumed: ({ resumed }) => {
+        report.resumed(!resumed);
+        peer?.resumed(!resumed);
+      },
+      closed: ({ code, reason, error, unacknowledged }) => {
         const lost = new SecureWebSocketError('LINK_LOST', 'The connection was lost.');
-        if (peer) peer.closed({ code: end.code, reason: end.reason, error: end.error });
-        else reject(end.error ?? lost);
+        if (peer) peer.closed({ code, reason, error, unacknowledged });
+        else reject(error ?? lost);
       },
     });
     // No message before somebody listens.
@@ -103,17 +134,24 @@ export async function dialPeer(
 
 class DialledPeer implements Peer {
   readonly #port: ChannelPort;
+  readonly #isStream: boolean;
   #listener: PeerListener | undefined;
   #isOpen = true;
+  /** Whether a message was sent or received. */
+  #isUsed = false;
+  #hasEndedInput = false;
   #hasInputEnded = false;
+  #away: Error | undefined;
   #end: PeerEnd | undefined;
   #unsent = 0;
 
   constructor(
     port: ChannelPort,
     readonly publicKey: string,
+    isStream: boolean,
   ) {
     this.#port = port;
+    this.#isStream = isStream;
   }
 
   get isOpen(): boolean {
@@ -127,16 +165,19 @@ class DialledPeer implements Peer {
   start(listener: PeerListener): void {
     this.#listener = listener;
     if (this.#hasInputEnded) listener.inputEnded();
+    if (this.#away) listener.suspended(this.#away);
     if (this.#end) listener.closed(this.#end);
     else this.#port.resume();
   }
 
   send(data: Uint8Array, isText: boolean): void {
+    this.#isUsed = true;
     if (this.#isOpen) this.#port.send(data, isText);
     else this.#unsent += data.length;
   }
 
   endInput(): void {
+    this.#hasEndedInput = true;
     this.#port.ping(utf8(END_OF_INPUT));
   }
 
@@ -161,6 +202,7 @@ class DialledPeer implements Peer {
   // What the channel tells
 
   received(data: Uint8Array, isText: boolean): void {
+    this.#isUsed = true;
     if (isText && !isUtf8(data)) {
       const message = 'The peer sent a text message that is not UTF-8.';
       this.#isOpen = false;
@@ -182,6 +224,30 @@ class DialledPeer implements Peer {
   closing(): void {
     this.#isOpen = false;
     this.#listener?.progress();
+  }
+
+  suspended(error: Error): void {
+    this.#away = error;
+    this.#listener?.suspended(error);
+  }
+
+  resumed(isNew: boolean): void {
+    this.#away = undefined;
+    if (isNew && this.#isStream && this.#isUsed) {
+      const message =
+        'The other side ended the connection, and a new one would begin in the middle of the data.';
+      this.#isOpen = false;
+      this.#port.terminate(new SecureWebSocketError('CHANNEL_LOST', message));
+      return;
+    }
+    if (isNew) this.#hasInputEnded = false;
+    this.#listener?.resumed(isNew);
+    // Whoever is there now was not told; behind what waited for the new connection, which gets it after this call.
+    if (isNew && this.#hasEndedInput) {
+      queueMicrotask(() => {
+        this.#port.ping(utf8(END_OF_INPUT));
+      });
+    }
   }
 
   closed(end: PeerEnd): void {
@@ -228,8 +294,15 @@ class AcceptedPeer implements Peer {
     socket.on('ping', data => {
       if (isEndOfInput(data)) listener.inputEnded();
     });
-    socket.on('close', (code, reason) => {
-      listener.closed({ code, reason: fromUtf8(reason) ?? '', error: socket.failure });
+    socket.on('suspended', error => {
+      listener.suspended(error);
+    });
+    socket.on('resumed', () => {
+      listener.resumed(false);
+    });
+    socket.on('close', (code, bytes) => {
+      const { failure: error, unacknowledged } = socket;
+      listener.closed({ code, reason: fromUtf8(bytes) ?? '', error, unacknowledged });
     });
   }
 

@@ -185,6 +185,19 @@ describe('relay, listen and connect', () => {
     const connect = await startConnect(listen.url);
     await listen.tells('Connected: ');
     const late = start(['connect', listen.url]);
+    expect(await late.exit).toBe(3);
+    await late.tells('error: The peer refused the channel (503): somebody else is connected.');
+    connect.stdin.end('still here\n');
+    expect(await Promise.all([listen.exit, connect.exit])).toEqual([0, 0]);
+    expect(listen.stdout.text).toBe('still here\n');
+  });
+
+  it('stop listening at once with --no-reconnect, as nobody could come back', async () => {
+    const relay = await startRelay();
+    const listen = await startListen(['--once', '--no-reconnect', '--relay', relay.url]);
+    const connect = await startConnect(listen.url);
+    await listen.tells('Connected: ');
+    const late = start(['connect', listen.url]);
     expect(await late.exit).toBe(1);
     await late.tells('error: Nobody listens at this address');
     connect.stdin.end('still here\n');
@@ -294,8 +307,8 @@ describe('--binary', () => {
     const first = await startConnect('--binary', listen.url);
     await listen.tells('Connected: ');
     const second = start(['connect', '--binary', listen.url]);
-    expect(await second.exit).toBe(1);
-    await second.tells('The other side closed the connection with code 1013 (somebody else is connected).');
+    expect(await second.exit).toBe(3);
+    await second.tells('The peer refused the channel (503): somebody else is connected.');
     first.stdin.end('one');
     expect(await first.exit).toBe(0);
     await listen.tells('Disconnected');
@@ -303,6 +316,18 @@ describe('--binary', () => {
     third.stdin.end('two');
     expect(await third.exit).toBe(0);
     await listen.says(/^onetwo$/);
+  });
+
+  it('takes one peer at a time without a relay, too', async () => {
+    const listen = await startListen(['--binary', '--port', '0', '--host', '127.0.0.1']);
+    const first = await startConnect('--binary', listen.url);
+    await listen.tells('Connected: ');
+    const second = start(['connect', '--binary', listen.url]);
+    expect(await second.exit).toBe(1);
+    await second.tells('The other side closed the connection with code 1013 (somebody else is connected).');
+    first.stdin.end('one');
+    expect(await first.exit).toBe(0);
+    await listen.says(/^one$/);
   });
 });
 
@@ -475,13 +500,15 @@ describe('what goes wrong', () => {
     }
   });
 
-  it('the relay dies', async () => {
+  it('the relay dies, and nobody wants to wait for it', async () => {
     const relay = await startRelay();
-    const listen = await startListen(['--relay', relay.url]);
+    const listen = await startListen(['--no-reconnect', '--relay', relay.url]);
     const connect = await startConnect(listen.url);
-    await listen.tells('Connected: ');
+    const patient = await startConnect('--reconnect', listen.url);
+    await listen.tells(/(Connected: [^]*){2}/);
     relay.kill('SIGKILL');
-    expect(await Promise.all([connect.exit, listen.exit])).toEqual([1, 1]);
+    // Where it was connected to nobody waits for it.
+    expect(await Promise.all([connect.exit, listen.exit, patient.exit])).toEqual([1, 1, 1]);
     for (const child of [connect, listen]) await child.tells(/^error: The connection was lost \(1006/m);
   });
 
@@ -596,11 +623,16 @@ describe.runIf(posix)('signals', () => {
   it('end a relay with all who are connected, who are told', async () => {
     const relay = await startRelay();
     const listen = await startListen(['--relay', relay.url]);
+    const resolute = await startListen(['--no-reconnect', '--ephemeral', '--relay', relay.url]);
     const connect = await startConnect(listen.url);
     relay.kill('SIGTERM');
-    expect(await Promise.all([relay.exit, listen.exit, connect.exit])).toEqual([0, 1, 1]);
-    await relay.tells('SIGTERM: closing 2 connections.');
-    await connect.tells('error: The connection was lost (1001: The relay is going down.).');
+    expect(await Promise.all([relay.exit, resolute.exit, connect.exit])).toEqual([0, 1, 1]);
+    await relay.tells('SIGTERM: closing 3 connections.');
+    const told = 'The connection was lost (1001: The relay is going down.).';
+    for (const child of [resolute, connect]) await child.tells(`error: ${told}`);
+    await listen.tells(`Lost the relay: ${told} Trying again in `);
+    listen.kill('SIGTERM');
+    expect(await listen.exit).toBe(0);
   });
 
   it('end it at once when there are two of them', async () => {

@@ -188,6 +188,101 @@ describe('a slow peer', () => {
   });
 });
 
+describe('a peer that is out of reach', () => {
+  const lost = new Error('lost');
+
+  it('keeps what is sent, and those are told who want to know', async () => {
+    const [a, b] = [alice(), bob()];
+    const told: unknown[] = [];
+    const exchange = exchangeOf();
+    exchange.add(a, () => undefined, {
+      suspended: error => told.push(error),
+      resumed: isNew => told.push(isNew),
+    });
+    join(exchange, b);
+    a.listener.suspended(lost);
+    io.stdin.write('one\n');
+    await settle();
+    expect([a.sent, b.sent]).toEqual([['text one'], ['text one']]);
+    a.listener.resumed(false);
+    expect(told).toEqual([lost, false]);
+    expect([a.calls, b.calls]).toEqual([[], []]);
+  });
+
+  it('is waited for when it keeps too much, of bytes or of messages', async () => {
+    const a = alice();
+    join(exchangeOf(), a);
+    a.listener.suspended(lost);
+    io.stdin.write('\n'.repeat(10_000));
+    await settle();
+    expect(a.sent).toHaveLength(4_097);
+    a.listener.resumed(false);
+    await settle();
+    expect(a.sent).toHaveLength(10_000);
+    a.isSlow = true;
+    a.listener.suspended(lost);
+    io.stdin.write(`${'x'.repeat(MEBIBYTE + 1)}\nnext\n`);
+    await settle();
+    expect(a.sent).toHaveLength(10_001);
+    a.listener.resumed(false);
+    await settle();
+    expect(a.sent).toHaveLength(10_001);
+    a.drain();
+    await settle();
+    expect(a.sent.at(-1)).toBe('text next');
+  });
+
+  it('is not closed before it is back, at the end of the input', async () => {
+    const a = alice();
+    join(exchangeOf({ closeAtEnd: true }), a);
+    a.listener.suspended(lost);
+    io.stdin.end('one');
+    await settle();
+    expect(a.sent).toEqual(['text one']);
+    expect(a.calls).toEqual([]);
+    a.listener.resumed(false);
+    await settle();
+    expect(a.calls).toEqual(['close 1000']);
+  });
+
+  it('is not closed before it is back, when both inputs have ended', async () => {
+    const a = alice();
+    join(exchangeOf(), a);
+    a.listener.inputEnded();
+    a.listener.suspended(lost);
+    io.stdin.end('one');
+    await settle();
+    expect(a.calls).toEqual(['endInput']);
+    a.listener.resumed(false);
+    expect(a.calls).toEqual(['endInput', 'close 1000']);
+  });
+
+  it('may have its say again when another took its place', async () => {
+    const a = alice();
+    join(exchangeOf(), a);
+    a.listener.inputEnded();
+    a.listener.suspended(lost);
+    io.stdin.end('one');
+    await settle();
+    a.listener.resumed(true);
+    expect(a.calls).toEqual(['endInput']);
+    a.listener.inputEnded();
+    expect(a.calls).toEqual(['endInput', 'close 1000']);
+  });
+
+  it('is not taken leave of', async () => {
+    const [a, b] = [alice(), bob()];
+    const exchange = exchangeOf();
+    join(exchange, a, b);
+    a.listener.suspended(lost);
+    const dismissed = exchange.dismiss(1001, 'bye');
+    expect([a.calls, b.calls]).toEqual([['terminate'], ['close 1001 bye', 'resume']]);
+    b.gone();
+    await dismissed;
+    expect(exchange.size).toBe(0);
+  });
+});
+
 describe('the end of the input', () => {
   it('closes when everything has left', async () => {
     const a = alice();

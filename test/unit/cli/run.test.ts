@@ -46,8 +46,26 @@ describe('help', () => {
       ['port', 'host', 'public-url', 'path', 'identity', 'ephemeral', 'max-connections', 'verbose', 'json'],
     ],
     ['keygen', ['show', 'force']],
-    ['connect', ['identity', 'ephemeral', 'server-key', 'ca', 'binary', 'wait', 'protocol', 'direct']],
-    ['listen', ['relay', 'port', 'host', 'identity', 'server-key', 'ca', 'allow', 'binary', 'once', 'wait']],
+    [
+      'connect',
+      ['identity', 'ephemeral', 'server-key', 'ca', 'binary', 'wait', 'reconnect', 'protocol', 'direct'],
+    ],
+    [
+      'listen',
+      [
+        'relay',
+        'port',
+        'host',
+        'identity',
+        'server-key',
+        'ca',
+        'allow',
+        'binary',
+        'once',
+        'wait',
+        'no-reconnect',
+      ],
+    ],
   ])('of %s names all options', async (name, options) => {
     const { stdout } = await cli(name, '--help');
     for (const option of [...options, 'help', 'version'])
