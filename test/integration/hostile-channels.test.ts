@@ -1,10 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { writeUint64 } from '../../src/core/bytes.js';
 import {
+  DEFAULT_MAX_FRAME,
   ITEM_OVERHEAD,
   MAX_CHANNELS_PER_PEER,
   MAX_OPEN_PAYLOAD,
   MAX_RECORD_ITEMS,
+  MAX_UNACKNOWLEDGED_BYTES,
   MIN_FRAGMENT,
   RECEIVE_WINDOW,
 } from '../../src/core/constants.js';
@@ -43,6 +45,10 @@ async function opened(victim: Victim): Promise<{ client: ModifiedClient; service
   return { client, service: await victim.connections.next() };
 }
 
+/** A record outside of the sequence: the next one that the client will send has the number 1. */
+const APART: Partial<RecordHeader> = { sequenced: false, sequence: 1 };
+
+const { PROBE, PROBE_ANSWER, GAP } = Opcode;
 const { TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG, CREDIT, RESET, OPEN, OPEN_ACCEPT, OPEN_REFUSE } =
   Opcode;
 
@@ -68,12 +74,15 @@ const MISDEEDS: Misdeed[] = [
   ['accepts what it opened', does([item(OPEN_ACCEPT, '{"protocol":"","window":0}')]), 'PROTOCOL_VIOLATION'],
   ['refuses what it opened', does([item(OPEN_REFUSE, '{"status":1,"reason":""}')]), 'PROTOCOL_VIOLATION'],
   ['acknowledges what was never sent', does([item(TEXT, 'x')], { acknowledgement: 9 }), 'PROTOCOL_VIOLATION'],
-  ['leaves a record out', does([item(TEXT, 'x')], { sequence: 5 }), 'RECORD_GAP'],
   [
     'sends data without a number',
     does([item(TEXT, 'x')], { sequenced: false, sequence: 1 }),
     'PROTOCOL_VIOLATION',
   ],
+  ['asks in seven bytes', does([item(PROBE, bytes(7))], APART), 'PROTOCOL_VIOLATION'],
+  ['asks in a record with a number', does([item(PROBE, bytes(8))]), 'PROTOCOL_VIOLATION'],
+  ['mixes reports and data', does([item(TEXT, 'x'), item(GAP)]), 'PROTOCOL_VIOLATION'],
+  ['closes outside of the sequence', does([item(CLOSE)], APART), 'PROTOCOL_VIOLATION'],
   ['continues nothing', does([item(CONTINUATION, 'x')]), 'PROTOCOL_VIOLATION'],
   [
     'begins a message inside another',
@@ -105,7 +114,7 @@ const MISDEEDS: Misdeed[] = [
     does(Array.from({ length: MAX_RECORD_ITEMS + 1 }, () => item(PONG))),
     'RECORD_MALFORMED',
   ],
-  ['sends an item of no kind', does([{ ...item(TEXT), opcode: 0x0b as Opcode }]), 'RECORD_MALFORMED'],
+  ['sends an item of no kind', does([{ ...item(TEXT), opcode: 0x0f as Opcode }]), 'RECORD_MALFORMED'],
   ['closes with one byte', does([item(CLOSE, bytes(1))]), 'PROTOCOL_VIOLATION'],
   ['closes with 1005', does([item(CLOSE, closePayload(1005))]), 'PROTOCOL_VIOLATION'],
   ['closes with 1006', does([item(CLOSE, closePayload(1006))]), 'PROTOCOL_VIOLATION'],
@@ -163,8 +172,14 @@ describe.each(VICTIMS)('%s serves others while a client', (_, start) => {
     await victim.serves();
     expect(service.log.entries).toEqual(['open']);
     client.record([item(BINARY, bytes(65_536))]);
-    expect(await service.log.closed).toEqual(['open', ...failedWith('FLOW_CONTROL')]);
+    expect(await client.next(RESET)).toBe('FLOW_CONTROL');
     await victim.serves();
+    // What it had credit for is still there to be read.
+    expect(service.log.entries).toEqual(['open']);
+    service.socket.resume();
+    const entries = await service.log.closed;
+    expect(entries.slice(1, -2)).toEqual(Array(within).fill(`message ${'07'.repeat(65_536)}`));
+    expect(entries.slice(-2)).toEqual(failedWith('FLOW_CONTROL'));
   });
 
   it('sends more empty messages than it has credit for, to somebody who does not read', async () => {
@@ -173,6 +188,10 @@ describe.each(VICTIMS)('%s serves others while a client', (_, start) => {
     service.socket.pause();
     const empty = Array.from({ length: MAX_RECORD_ITEMS }, () => item(BINARY));
     for (let i = 0; i <= RECEIVE_WINDOW / ITEM_OVERHEAD / MAX_RECORD_ITEMS; i++) client.record(empty);
+    expect(await client.next(RESET)).toBe('FLOW_CONTROL');
+    expect(service.log.entries).toEqual(['open']);
+    // Nobody ever reads them.
+    service.socket.terminate();
     expect(await service.log.closed).toEqual(['open', ...failedWith('FLOW_CONTROL')]);
     await victim.serves();
   });
@@ -212,6 +231,102 @@ describe.each(VICTIMS)('%s serves others while a client', (_, start) => {
     expect(service.log.entries).toEqual(['open']);
   });
 
+  it('asks without end whether all has arrived: it is answered, not each time', async () => {
+    const victim = await victimOf(start);
+    const { client, service } = await opened(victim);
+    const questions = Array.from({ length: MAX_RECORD_ITEMS }, () => item(PROBE, bytes(8)));
+    for (let i = 0; i < 10; i++) client.record([...questions.slice(1), item(PROBE, `number ${i}`)], APART);
+    let answers = 1;
+    while ((await client.next(PROBE_ANSWER)) !== 'number 9') answers += 1;
+    expect(answers).toBeLessThanOrEqual(10);
+    await victim.serves();
+    expect(service.log.entries).toEqual(['open']);
+  });
+
+  it('leaves records out: it is asked for them, and nothing is shown out of turn', async () => {
+    const victim = await victimOf(start);
+    const { client, service } = await opened(victim);
+    // Numbers that rise are one flight: one report is enough.
+    for (let sequence = 3; sequence < 1_000; sequence++) client.record([item(TEXT, 'x')], { sequence });
+    client.record([item(PROBE, 'question')], APART);
+    await client.next(GAP);
+    await client.next(PROBE_ANSWER);
+    expect(client.records.pending).toEqual([]);
+    await victim.serves();
+    expect(service.log.entries).toEqual(['open']);
+    for (const text of ['first', 'second', 'third']) client.record([item(TEXT, text)]);
+    expect(await service.log.messages.take(3)).toEqual(['first', 'second', 'third']);
+  });
+
+  it('repeats what was taken, with another content: nothing changes', async () => {
+    const victim = await victimOf(start);
+    const { client, service } = await opened(victim);
+    client.record([item(TEXT, 'said')]);
+    for (const items of [
+      [item(TEXT, 'said otherwise')],
+      [item(CLOSE, closePayload(4000))],
+      [item(OPEN, '{}')],
+    ])
+      client.record(items, { sequence: 1 });
+    client.record([item(TEXT, 'behind it')]);
+    expect(await service.log.messages.take(2)).toEqual(['said', 'behind it']);
+    expect(service.log.entries).toEqual(['open', 'message said', 'message behind it']);
+  });
+
+  it('grants all the credit there is, and acknowledges nothing: no more is kept for it than there is room for', async () => {
+    const victim = await victimOf(start);
+    const { client, service } = await opened(victim);
+    client.acknowledges = false;
+    client.record([item(CREDIT, uint64(2 ** 40))], { acknowledgement: 1 });
+    const length = 65_536;
+    const count = 200;
+    for (let i = 0; i < count; i++) service.socket.send(bytes(length));
+    let came = 0;
+    let last = 0;
+    const receive = async (enough: () => boolean): Promise<void> => {
+      while (!enough()) {
+        const { header, items } = await client.records.next();
+        for (const { opcode, payload } of items)
+          if (opcode === BINARY || opcode === CONTINUATION) came += payload.length;
+        if (header.sequenced) last = Math.max(last, header.sequence);
+      }
+    };
+    await receive(() => came > MAX_UNACKNOWLEDGED_BYTES - DEFAULT_MAX_FRAME);
+    await victim.serves();
+    while (client.records.pending.length > 0) await receive(() => client.records.pending.length === 0);
+    expect(came).toBeLessThan(MAX_UNACKNOWLEDGED_BYTES + DEFAULT_MAX_FRAME);
+    expect(service.socket.bufferedAmount).toBe(count * length - came);
+    expect(service.log.entries).toEqual(['open']);
+    // It was only late.
+    while (came < count * length) {
+      client.record([], { ...APART, acknowledgement: last + 1 });
+      const before = last;
+      await receive(() => last > before);
+    }
+    expect(came).toBe(count * length);
+  });
+
+  it('vanishes, and what it said before is read later, or never', async () => {
+    const victim = await victimOf(start);
+    const before = victim.sockets.size;
+    for (const reads of [true, false]) {
+      const { client, service } = await opened(victim);
+      service.socket.pause();
+      client.record([item(TEXT, 'last words')]);
+      client.record([item(PROBE, 'question')], APART);
+      await client.next(PROBE_ANSWER);
+      client.ws.terminate();
+      await eventually(() => victim.sockets.size).toBe(before);
+      await victim.serves();
+      expect(service.log.entries).toEqual(['open']);
+      if (reads) service.socket.resume();
+      else service.socket.terminate();
+      const heard = reads ? ['message last words'] : [];
+      expect(await service.log.closed).toEqual(['open', ...heard, 'close 1006']);
+    }
+    await victim.serves();
+  });
+
   it('takes credit back, or grants what it granted: nothing changes', async () => {
     const victim = await victimOf(start);
     const { client, service } = await opened(victim);
@@ -231,9 +346,9 @@ describe.each(VICTIMS)('%s serves others while a client', (_, start) => {
     client.record([item(CLOSE, closePayload(4000, 'bye'))]);
     expect(await client.next(CLOSE)).toBe(Buffer.from(closePayload(4000, 'bye')).toString());
     client.record([item(TEXT, 'after')]);
-    const entries = await service.log.closed;
-    expect(entries).not.toContain('message after');
-    expect(entries.at(-1)).toBe('close 1006');
+    expect(await client.next(RESET)).toBe('PROTOCOL_VIOLATION');
+    service.socket.resume();
+    expect(await service.log.closed).toEqual(['open', 'message before', 'close 4000 clean']);
     await victim.serves();
   });
 

@@ -22,7 +22,8 @@ afterEach(async () => {
   await relay.close();
 });
 
-const { TEXT, BINARY, CONTINUATION, CLOSE, PING, CREDIT, RESET, OPEN, OPEN_ACCEPT, OPEN_REFUSE } = Opcode;
+const { TEXT, BINARY, CONTINUATION, CLOSE, PING, CREDIT, OPEN, OPEN_ACCEPT, OPEN_REFUSE } = Opcode;
+const { RESET, PROBE, PROBE_ANSWER, GAP, RESUME } = Opcode;
 
 /** The service's end of what the client opened. */
 interface Asked {
@@ -49,13 +50,25 @@ async function asked(protocols: string[] = []): Promise<Asked> {
   expect(items.map(({ opcode }) => opcode)).toEqual([OPEN]);
   const { channelId } = header;
   const says = (what: readonly Item[], changes: Partial<RecordHeader> = {}): void => {
-    service.record(what, { channelId, opener: false, acknowledgement: 1, ...changes });
+    service.record(
+      what.map(each => inSession(each, service.sessionName)),
+      { channelId, opener: false, ...changes },
+    );
   };
   return { socket, log, service, says };
 }
 
-const accept = (protocol = '', window: unknown = RECEIVE_WINDOW): Item =>
-  item(OPEN_ACCEPT, JSON.stringify({ protocol, window }));
+/** Stands for the name of the session in which the service was asked. */
+const THIS_SESSION = 'the session there is';
+
+/** `session`: how the service names the session in which it was asked. */
+const accept = (protocol = '', window: unknown = RECEIVE_WINDOW, session: unknown = THIS_SESSION): Item =>
+  item(OPEN_ACCEPT, JSON.stringify({ protocol, window, session }));
+
+function inSession(each: Item, name: string): Item {
+  if (each.opcode !== OPEN_ACCEPT) return each;
+  return item(OPEN_ACCEPT, Buffer.from(each.payload).toString().replace(THIS_SESSION, name));
+}
 
 async function opened(): Promise<Asked> {
   const it = await asked();
@@ -72,6 +85,13 @@ const ANSWERS: [string, readonly Item[], string][] = [
   ['a subprotocol that is none', [accept('a b')], 'RECORD_MALFORMED'],
   ['no window', [item(OPEN_ACCEPT, '{"protocol":""}')], 'RECORD_MALFORMED'],
   ['a window of less than nothing', [accept('', -1)], 'RECORD_MALFORMED'],
+  ['no session', [accept('', RECEIVE_WINDOW, null)], 'RECORD_MALFORMED'],
+  ['a session that is not this one', [accept('', RECEIVE_WINDOW, 'A'.repeat(22))], 'PROTOCOL_VIOLATION'],
+  [
+    'a time that is less than nothing',
+    [item(OPEN_ACCEPT, JSON.stringify({ protocol: '', window: 0, session: THIS_SESSION, resume: -1 }))],
+    'RECORD_MALFORMED',
+  ],
   ['a refusal that is none', [item(OPEN_REFUSE, '{}')], 'RECORD_MALFORMED'],
   ['far too much', [item(OPEN_ACCEPT, JSON.stringify({ x: 'x'.repeat(20_000) }))], 'RECORD_MALFORMED'],
   ['a message', [item(TEXT, 'hello')], 'PROTOCOL_VIOLATION'],
@@ -136,14 +156,19 @@ describe('a client whose OPEN a service answers', () => {
   });
 });
 
+/** A record outside of the sequence: the next one that the service will send has the number 1. */
+const APART: Partial<RecordHeader> = { sequenced: false, sequence: 1 };
+
 const MISDEEDS: [string, readonly Item[], Partial<RecordHeader>, string][] = [
-  ['leaves a record out', [item(TEXT, 'x')], { sequence: 9 }, 'RECORD_GAP'],
   ['acknowledges what was never sent', [item(TEXT, 'x')], { acknowledgement: 9 }, 'PROTOCOL_VIOLATION'],
   ['sends data without a number', [item(TEXT, 'x')], { sequenced: false, sequence: 1 }, 'PROTOCOL_VIOLATION'],
   ['continues nothing', [item(CONTINUATION, 'x')], {}, 'PROTOCOL_VIOLATION'],
   ['sends tiny fragments', [item(BINARY, bytes(MIN_FRAGMENT - 1), false)], {}, 'PROTOCOL_VIOLATION'],
   ['grants no number of bytes', [item(CREDIT, bytes(3))], {}, 'PROTOCOL_VIOLATION'],
   ['sends a ping that is too long', [item(PING, bytes(126))], {}, 'PROTOCOL_VIOLATION'],
+  ['asks with a number that is none', [item(PROBE, bytes(7))], APART, 'PROTOCOL_VIOLATION'],
+  ['asks in a record with a number', [item(PROBE, bytes(8))], {}, 'PROTOCOL_VIOLATION'],
+  ['answers a question in a record with data', [item(TEXT, 'x'), item(GAP)], {}, 'PROTOCOL_VIOLATION'],
   ['closes with 1006', [item(CLOSE, closePayload(1006))], {}, 'PROTOCOL_VIOLATION'],
   ['closes with half a code', [item(CLOSE, bytes(1))], {}, 'PROTOCOL_VIOLATION'],
   ['sends an item of no kind', [{ ...item(TEXT), opcode: 0x0f as Opcode }], {}, 'RECORD_MALFORMED'],
@@ -169,6 +194,63 @@ describe('a client whose service', () => {
       expect(await log.closed).toEqual(['open', ...failedWith('CHANNEL_RESET')]);
       expect((log.error as Error).message).toMatch(/^[ -~]{1,200}$/);
     }
+  });
+
+  it('leaves a record out, is asked for it, and what lies beyond is not shown before', async () => {
+    const { log, service, says } = await opened();
+    says([item(TEXT, 'third')], { sequence: 3 });
+    await service.next(GAP);
+    says([item(TEXT, 'second')], { sequence: 2 });
+    await service.next(GAP);
+    for (const [index, text] of ['first', 'second', 'third'].entries())
+      says([item(TEXT, text)], { sequence: index + 1 });
+    expect(await log.messages.take(3)).toEqual(['first', 'second', 'third']);
+    expect(log.entries).toEqual(['open', ...['first', 'second', 'third'].map(text => `message ${text}`)]);
+  });
+
+  it('repeats what was taken, with another content, changes nothing', async () => {
+    const { log, says } = await opened();
+    says([item(TEXT, 'said')]);
+    says([item(TEXT, 'said otherwise')], { sequence: 1 });
+    says([item(CLOSE, closePayload(4000))], { sequence: 1 });
+    says([item(TEXT, 'behind it')]);
+    expect(await log.messages.take(2)).toEqual(['said', 'behind it']);
+    expect(log.entries).toEqual(['open', 'message said', 'message behind it']);
+  });
+
+  it('asks whether all has arrived, is answered with the same bytes', async () => {
+    const { service, says } = await opened();
+    says([item(PROBE, 'question')], APART);
+    expect(await service.next(PROBE_ANSWER)).toBe('question');
+  });
+
+  it('reports gaps without end, does not make the client send everything again each time', async () => {
+    const { socket, service, says } = await opened();
+    service.acknowledges = false;
+    socket.send('x'.repeat(50_000));
+    await service.next(TEXT);
+    for (let i = 0; i < 2_000; i++) says([item(GAP)], { ...APART, acknowledgement: 1 });
+    says([item(PROBE, 'the last')], { ...APART, acknowledgement: 1 });
+    let texts = 0;
+    for (let answered = false; !answered;) {
+      const { items } = await service.records.next();
+      texts += items.filter(({ opcode }) => opcode === TEXT).length;
+      answered = items.some(({ opcode }) => opcode === PROBE_ANSWER);
+    }
+    // Once in half a round trip, and that takes 20 ms at least.
+    expect(texts).toBeGreaterThan(0);
+    expect(texts).toBeLessThan(200);
+  });
+
+  it('answers questions that nobody asked, and resumes what nobody wants resumed, changes nothing', async () => {
+    const { log, says, socket, service } = await opened();
+    says([item(PROBE_ANSWER, bytes(8))], { ...APART, acknowledgement: 1 });
+    says([item(RESUME, bytes(48))], { ...APART, acknowledgement: 1 });
+    says([item(TEXT, 'hello')]);
+    expect(await log.messages.next()).toBe('hello');
+    socket.send('still here');
+    expect(await service.next(TEXT)).toBe('still here');
+    expect(log.entries).toEqual(['open', 'message hello']);
   });
 
   it('opens channels to it, refuses: it does not listen', async () => {

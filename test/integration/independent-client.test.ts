@@ -1,143 +1,27 @@
 import { randomBytes } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Identity } from '../../src/core/identity.js';
-import { Relay } from '../../src/relay/relay.js';
-import { ClientSecureWebSocket } from '../../src/socket/client-secure-web-socket.js';
-import {
-  SecureWebSocketServer,
-  type SecureWebSocketServerOptions,
-} from '../../src/socket/node-secure-web-socket-server.js';
-import type { ServerSecureWebSocket } from '../../src/socket/server-secure-web-socket.js';
+import { SecureWebSocketServer } from '../../src/socket/node-secure-web-socket-server.js';
 import { trustStore } from '../support/dialled-peer.js';
-import { EventQueue } from '../support/event-queue.js';
-import type { IndependentChannel, Message } from '../support/independent/channel.js';
+import type { IndependentChannel } from '../support/independent/channel.js';
 import { keysOf } from '../support/independent/primitives.js';
-import { IndependentClient, type IndependentClientOptions } from '../support/independent-client.js';
+import { IndependentClient } from '../support/independent-client.js';
+import {
+  cleanUp,
+  connect,
+  dial,
+  dialledBy,
+  nextMessage,
+  OFFER,
+  opened,
+  relay,
+  serve,
+  useRelay,
+} from '../support/independent-scene.js';
 
 const MIB = 1 << 20;
 
-const cleanUp: (() => unknown)[] = [];
-let relay: Relay;
-
-beforeEach(async () => {
-  relay = new Relay({ port: 0, host: '127.0.0.1', identity: Identity.generate() });
-  await relay.listen();
-});
-afterEach(async () => {
-  for (const clean of cleanUp.splice(0).reverse()) await clean();
-  await relay.close();
-  vi.restoreAllMocks();
-});
-
-/** A client that the protocol document made; at the end of the test it must have had nothing to complain about. */
-async function connect(url: string, options: IndependentClientOptions = {}): Promise<IndependentClient> {
-  const client = await IndependentClient.connect(url, options);
-  cleanUp.push(async () => {
-    expect(await client.close()).toBeUndefined();
-  });
-  return client;
-}
-
-/** Sends every message back, in the same form. */
-function echo(socket: ServerSecureWebSocket): void {
-  socket.on('message', (data, isBinary) => {
-    socket.send(data, { binary: isBinary });
-  });
-}
-
-interface Connected {
-  readonly socket: ServerSecureWebSocket;
-  readonly url: string | undefined;
-  readonly closed: Promise<[code: number, reason: string]>;
-}
-
-interface Service {
-  readonly url: string;
-  readonly key: string;
-  readonly connections: EventQueue<Connected>;
-}
-
-/** An echo service of the library, with a port of its own or behind the relay. */
-async function serve(where: 'direct' | 'relayed'): Promise<Service> {
-  const options: SecureWebSocketServerOptions =
-    where === 'direct' ? { port: 0, host: '127.0.0.1' } : { relay: relay.url };
-  const server = new SecureWebSocketServer({
-    ...options,
-    identity: Identity.generate(),
-    trustStore,
-    handleProtocols: protocols => [...protocols].at(-1) ?? false,
-  });
-  const connections = new EventQueue<Connected>();
-  server.on('connection', (socket, request) => {
-    echo(socket);
-    const closed = new Promise<[number, string]>(resolve => {
-      socket.on('close', (code, reason) => {
-        resolve([code, String(reason)]);
-      });
-    });
-    connections.push({ socket, url: request.url, closed });
-  });
-  cleanUp.push(() => {
-    for (const client of server.clients) client.terminate();
-    server.close();
-  });
-  await server.ready;
-  return { url: server.url ?? '', key: server.publicKey ?? '', connections };
-}
-
-const OFFER = { target: '/chat?x=1', protocols: ['a', 'b'], origin: 'https://app.example' };
-
-async function dial(
-  service: Service,
-  options: IndependentClientOptions = {},
-): Promise<{ client: IndependentClient; channel: IndependentChannel }> {
-  const client = await connect(service.url, options);
-  const isDirect = client.registered.serverKey.toString('hex') === service.key;
-  const channel = isDirect ? client.openDirect(OFFER) : await client.dial(service.key, OFFER);
-  return { client, channel };
-}
-
-/** A socket of the library that the test looks at, dialled to a client of the protocol document. */
-function dialledBy(
-  url: string,
-  protocols: string[] = [],
-  identity = Identity.generate(),
-): { socket: ClientSecureWebSocket; closed: Promise<CloseEvent> } {
-  const socket = new ClientSecureWebSocket(url, protocols, { identity, trustStore });
-  socket.binaryType = 'arraybuffer';
-  const closed = new Promise<CloseEvent>(resolve => {
-    socket.addEventListener('close', resolve);
-  });
-  cleanUp.push(() => {
-    socket.close();
-  });
-  return { socket, closed };
-}
-
-function opened(socket: ClientSecureWebSocket): Promise<void> {
-  return new Promise((resolve, reject) => {
-    socket.addEventListener('open', () => {
-      resolve();
-    });
-    socket.addEventListener('error', event => {
-      reject(new Error('the socket failed', { cause: event }));
-    });
-  });
-}
-
-/** The next message, and whether it is text. */
-function nextMessage(socket: ClientSecureWebSocket): Promise<Message> {
-  return new Promise(resolve => {
-    socket.addEventListener(
-      'message',
-      ({ data }) => {
-        const isText = typeof data === 'string';
-        resolve({ data: Buffer.from(data as ArrayBuffer), isText });
-      },
-      { once: true },
-    );
-  });
-}
+useRelay();
 
 describe.each(['direct', 'relayed'] as const)('a client made from docs/protocol.md, %s', where => {
   it('opens a channel, exchanges messages, and closes', async () => {
@@ -304,7 +188,7 @@ describe('a client made from docs/protocol.md', () => {
     const { socket, closed } = dialledBy(`${relay.url}/${client.address}/room?y=2`, ['x', 'y']);
     const open = opened(socket);
     const channel = await client.incoming.next();
-    expect(channel.offer).toEqual({ target: '/room?y=2', protocols: ['x', 'y'] });
+    expect(channel.offer).toEqual({ target: '/room?y=2', protocols: ['x', 'y'], resume: false });
     channel.accept('y');
     await open;
     expect(socket.protocol).toBe('y');
@@ -421,7 +305,7 @@ describe('a client made from docs/protocol.md', () => {
     // By the time that this is answered, the RESET has been read.
     other.ping(Buffer.of(1));
     await other.pongs.next();
-    expect(one.seen.late).toBe(1);
+    expect(one.seen.resets).toBe(1);
   });
 
   it('is refused by a service', async () => {

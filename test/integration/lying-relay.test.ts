@@ -2,47 +2,34 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CONNECT_TIMEOUT, REKEY_TIMEOUT } from '../../src/core/constants.js';
 import { encodeNotice, NoticeReason, peerAddress } from '../../src/core/frame.js';
 import { Identity } from '../../src/core/identity.js';
-import { BodyType } from '../../src/core/sealed-body.js';
-import { ClientSecureWebSocket } from '../../src/socket/client-secure-web-socket.js';
-import { SecureWebSocketServer } from '../../src/socket/secure-web-socket-server.js';
-import { anyServer, type LoggedClient, type LoggedServer } from '../support/attacked.js';
 import { EndpointClient } from '../support/endpoint-client.js';
-import { EventQueue } from '../support/event-queue.js';
 import { flipped, type Tampering } from '../support/fuzz.js';
-import { type Lie, LyingRelay, type Packet, truth } from '../support/lying-relay.js';
-import { failedWith, SocketLog } from '../support/socket-log.js';
+import { type Lie, type Packet, truth } from '../support/lying-relay.js';
+import {
+  aboutFirst,
+  BEFORE,
+  dial,
+  fakeClock,
+  flipEnd,
+  INITIATION,
+  pair,
+  pass,
+  relay,
+  RESPONSE,
+  service,
+  startRelay,
+  stopRelay,
+  TRANSPORT,
+  withBody,
+} from '../support/lying-relay-scene.js';
+import { failedWith } from '../support/socket-log.js';
 
-let relay: LyingRelay;
-const cleanUp: (() => void)[] = [];
-
-beforeEach(async () => {
-  relay = await LyingRelay.start();
-});
-
-afterEach(async () => {
-  vi.useRealTimers();
-  for (const step of cleanUp.splice(0)) step();
-  await relay.close();
-});
-
-const INITIATION = BodyType.HANDSHAKE_INITIATION;
-const RESPONSE = BodyType.HANDSHAKE_RESPONSE;
-const TRANSPORT = BodyType.TRANSPORT;
+beforeEach(startRelay);
+afterEach(stopRelay);
 
 const THIRD = await Identity.generate();
 /** The address of somebody who is not there. */
 const third = peerAddress(THIRD.publicKeyBytes, 99);
-
-function dial(publicKey: string, identity = Identity.generate()): LoggedClient {
-  const socket = new ClientSecureWebSocket(`${relay.url}/${publicKey}/path`, [], {
-    identity,
-    trustStore: anyServer,
-  });
-  cleanUp.push(() => {
-    socket.close();
-  });
-  return { socket, log: SocketLog.ofClient(socket) };
-}
 
 /** A listener whose refusals can be seen. */
 async function listener(identity?: Identity): Promise<EndpointClient> {
@@ -51,75 +38,12 @@ async function listener(identity?: Identity): Promise<EndpointClient> {
   return client;
 }
 
-interface Service {
-  readonly publicKey: string;
-  readonly connections: EventQueue<LoggedServer>;
-}
-
-async function service(): Promise<Service> {
-  const server = new SecureWebSocketServer({
-    relay: relay.url,
-    identity: Identity.generate(),
-    trustStore: anyServer,
-  });
-  const connections = new EventQueue<LoggedServer>();
-  server.on('connection', socket => {
-    connections.push({ socket, log: SocketLog.ofServer(socket) });
-  });
-  cleanUp.push(() => {
-    for (const socket of server.clients) socket.terminate();
-    server.close();
-  });
-  await server.ready;
-  const publicKey = server.publicKey ?? '';
-  await expect.poll(() => relay.clientOf(publicKey).listening).toBe(true);
-  return { publicKey, connections };
-}
-
-/** A client and a service that have exchanged a message each way. */
-async function pair(
-  to: Service,
-  identity?: Promise<Identity>,
-): Promise<{ client: LoggedClient; service: LoggedServer }> {
-  const client = dial(to.publicKey, identity);
-  await client.log.opened;
-  const connected = await to.connections.next();
-  client.socket.send('before');
-  expect(await connected.log.messages.next()).toBe('before');
-  connected.socket.send('before');
-  expect(await client.log.messages.next()).toBe('before');
-  return { client, service: connected };
-}
-
-const BEFORE = ['open', 'message before'];
-
-/** Lies about the first packet of a type. */
-function aboutFirst(type: number, lie: Lie): Lie {
-  let lied = false;
-  return packet => {
-    if (lied || packet.body[0] !== type) return packet;
-    lied = true;
-    return lie(packet);
-  };
-}
-
-const withBody =
-  (change: Tampering): Lie =>
-  packet => ({ ...packet, body: change(packet.body) });
-
 const fromThird: Lie = packet => ({ ...packet, source: third });
-
-const flipEnd: Tampering = body => flipped(body.length - 1)(body);
 
 const zeros =
   (at: number, length: number): Tampering =>
   body =>
     body.slice().fill(0, at, at + length);
-
-/** Lets so many milliseconds pass in the timers of everybody here, and on their clocks. */
-function fakeClock(): void {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
-}
 
 /** type (1), sender's index (4), ephemeral key (32), static key (32) and tag (16), payload (28) and tag (16) */
 const INITIATIONS: [string, Lie, string][] = [
@@ -194,7 +118,7 @@ describe('a relay that delivers a handshake initiation', () => {
     fakeClock();
     const { log } = dial(bob.publicKey);
     await expect.poll(() => relay.passed.length).toBe(1);
-    vi.advanceTimersByTime(CONNECT_TIMEOUT);
+    await pass(CONNECT_TIMEOUT);
     expect(await log.closed).toEqual(failedWith('SESSION_TIMEOUT'));
   });
 
@@ -318,8 +242,10 @@ describe('a relay that delivers a message', () => {
     withBob.client.socket.send('for Bob alone');
     expect(await withCarol.service.log.closed).toEqual([...BEFORE, ...failedWith('DECRYPT_FAILED')]);
     expect(await withCarol.client.log.closed).toEqual([...BEFORE, ...failedWith('CHANNEL_RESET')]);
+    // To Bob it was lost, and is sent again.
     withBob.client.socket.send('behind it');
-    expect(await withBob.service.log.closed).toEqual([...BEFORE, ...failedWith('RECORD_GAP')]);
+    expect(await withBob.service.log.messages.take(2)).toEqual(['for Bob alone', 'behind it']);
+    expect(withCarol.service.log.entries.join()).not.toContain('Bob');
   });
 
   it('to somebody who does not know the sender, is ignored', async () => {
@@ -377,7 +303,7 @@ describe('a relay that tells of a peer that is there', () => {
     expect(connected.socket.failure?.code).toBe('PEER_GONE');
   });
 
-  it('that its queue is full, lets a handshake go on, and ends a session', async () => {
+  it('that its queue is full, lets a handshake go on, and a session', async () => {
     const to = await service();
     relay.lie = aboutFirst(INITIATION, packet => {
       packet.from.send(
@@ -385,9 +311,17 @@ describe('a relay that tells of a peer that is there', () => {
       );
       return packet;
     });
-    const { client } = await pair(to);
+    const { client, service: connected } = await pair(to);
     const [one, two] = [relay.clientOf(client.socket.publicKey), relay.clientOf(to.publicKey)];
-    one.send(encodeNotice(NoticeReason.QUEUE_FULL, two.address));
-    expect(await client.log.closed).toEqual([...BEFORE, ...failedWith('PEER_QUEUE_FULL')]);
+    // It is even true: the message is lost.
+    relay.lie = aboutFirst(TRANSPORT, () => {
+      one.send(encodeNotice(NoticeReason.QUEUE_FULL, two.address));
+      return [];
+    });
+    client.socket.send('lost');
+    expect(await connected.log.messages.next()).toBe('lost');
+    client.socket.close(1000);
+    expect(await connected.log.closed).toEqual([...BEFORE, 'message lost', 'close 1000 clean']);
+    expect(await client.log.closed).toEqual([...BEFORE, 'close 1000 clean']);
   });
 });

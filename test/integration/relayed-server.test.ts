@@ -16,10 +16,12 @@ import { DialledPeer, trustStore } from '../support/dialled-peer.js';
 import { describeServerFace, type FacePair } from '../support/server-face.js';
 
 let relay: Relay;
+let relayIdentity: Identity;
 const cleanUp: (() => void)[] = [];
 
 beforeEach(async () => {
-  relay = new Relay({ port: 0, host: '127.0.0.1', identity: Identity.generate() });
+  relayIdentity = await Identity.generate();
+  relay = new Relay({ port: 0, host: '127.0.0.1', identity: relayIdentity });
   await relay.listen();
 });
 afterEach(async () => {
@@ -234,8 +236,43 @@ describe('SecureWebSocketServer behind a relay', () => {
     expect(error?.message).toBe('The server is not running');
   });
 
-  it('tells of the relay when it is gone, then closes', async () => {
-    const server = await serve();
+  it('dials the relay again when it was lost, says so, and goes on with its channels', async () => {
+    const server = await serve({ reconnect: { minDelay: 1, maxDelay: 50 } });
+    const order: string[] = [];
+    server.on('reconnecting', ({ attempt, error }) => {
+      if (attempt === 1) order.push(`reconnecting after ${error.code}`);
+    });
+    const back = once(server as never, 'reconnected');
+    const connected = connection(server);
+    const client = new ClientSecureWebSocket(server.url ?? '', [], {
+      identity: Identity.generate(),
+      trustStore,
+      reconnect: { minDelay: 1, maxDelay: 50 },
+    });
+    cleanUp.push(() => {
+      client.close();
+    });
+    const [{ socket }] = await Promise.all([connected, once(client as never, 'open')]);
+    socket.on('suspended', error => order.push(`suspended after ${error.code}`));
+    const resumed = once(socket as never, 'resumed');
+    const heard = once(client as never, 'message') as Promise<{ data: unknown }[]>;
+    const { url } = relay;
+    await relay.close();
+    await expect.poll(() => order).toEqual(['suspended after LINK_LOST', 'reconnecting after LINK_LOST']);
+    expect(server.clients).toContain(socket);
+    socket.send('while it was away');
+    relay = new Relay({ port: Number(new URL(url).port), host: '127.0.0.1', identity: relayIdentity });
+    await relay.listen();
+    await Promise.all([back, resumed]);
+    expect((await heard)[0]?.data).toBe('while it was away');
+    const said = once(socket as never, 'message') as Promise<unknown[]>;
+    client.send('so it was');
+    expect(String((await said)[0])).toBe('so it was');
+    expect(server.url).toBe(`${relay.url}/${server.publicKey ?? ''}`);
+  });
+
+  it('that does not dial it again tells of the relay when it is gone, then closes', async () => {
+    const server = await serve({ reconnect: false });
     const connected = connection(server);
     await dial(server.url).opened;
     const { socket } = await connected;
@@ -256,7 +293,7 @@ describe('SecureWebSocketServer behind a relay', () => {
   });
 
   it('survives the loss of the relay when nobody listens for errors', async () => {
-    const server = await serve();
+    const server = await serve({ reconnect: false });
     const closed = new Promise<void>(resolve => {
       server.on('close', () => {
         resolve();

@@ -36,7 +36,7 @@ export class EndpointClient {
   /** Registers with the relay at `url`, and listens there. */
   static async listen(url: string, identity?: Identity): Promise<EndpointClient> {
     const client = new EndpointClient(await RelayClient.connect(url, identity ? { identity } : {}));
-    client.endpoint.listen(true);
+    client.endpoint.listen(true, performance.now());
     client.pump();
     return client;
   }

@@ -6,12 +6,13 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
 import { EventQueue } from './event-queue.js';
-import { type ChannelOptions, IndependentChannel, type Offer } from './independent/channel.js';
+import { type Carrier, type Forge, IndependentChannel, type Offer } from './independent/channel.js';
 import { type Keys, keysOf } from './independent/primitives.js';
 import { type Registered, Registration } from './independent/registration.js';
 import { answer, complete, Generation, initiate, type Initiation } from './independent/session.js';
 import {
   envelope,
+  item,
   listenFrame,
   OPCODE,
   parseLocation,
@@ -21,6 +22,8 @@ import {
   readServerFrame,
   RECORD_OVERHEAD,
   type SealedBody,
+  type WireRecord,
+  writeRecord,
 } from './independent/wire.js';
 
 export interface IndependentClientOptions {
@@ -29,6 +32,10 @@ export interface IndependentClientOptions {
   readonly serverKey?: string;
   /** The window of every channel, to make flow control work hard. */
   readonly window?: number;
+  /** The connection id that it had before. */
+  readonly connectionId?: number;
+  /** Channels that peers have opened and may resume, by lineage: those of the client that was there before. */
+  readonly resumables?: Map<string, IndependentChannel>;
 }
 
 interface Peer {
@@ -49,6 +56,12 @@ interface Pending {
   resolve(peer: Peer): void;
 }
 
+/** Whether a record gets lost on its way. */
+type Loss = (direction: 'in' | 'out', record: WireRecord) => boolean;
+
+/** The only NOTICE that ends nothing. */
+const QUEUE_FULL = 2;
+
 const channelKey = (mine: boolean, id: number): string => `${mine ? 'mine' : 'theirs'} ${id}`;
 
 export class IndependentClient {
@@ -61,10 +74,18 @@ export class IndependentClient {
   readonly answered = new EventQueue<Buffer>();
   /** Resolves when the link has ended: with an error if this end could not go on. */
   readonly ended: Promise<Error | undefined>;
+  /** Channels that peers have opened and may resume, by lineage. */
+  readonly resumables: Map<string, IndependentChannel>;
+  /** Loses records, for tests. */
+  loses: Loss = () => false;
+  /** Changes the payload of every RESUME that answers one, for tests. */
+  forge: Forge | undefined;
   readonly #socket: WebSocket;
   readonly #window: number | undefined;
   readonly #peers = new Map<string, Peer>();
   readonly #pending = new Map<number, Pending>();
+  /** Indices of sessions that are over. */
+  readonly #retired = new Set<number>();
   #error: Error | undefined;
   #nextChannelId = 1;
 
@@ -73,28 +94,35 @@ export class IndependentClient {
     const keys = keysOf(options.seed ?? randomBytes(32));
     const { dialled, server } = parseLocation(url);
     const socket = new WebSocket(dialled, { perMessageDeflate: false });
-    const { serverKey } = options;
+    const { serverKey, connectionId } = options;
     const registration = new Registration({
       keys,
       ephemeral: randomBytes(32),
       location: server,
       now: Date.now(),
       ...(serverKey !== undefined && { serverKey }),
+      ...(connectionId !== undefined && { connectionId }),
     });
     try {
       const registered = await register(socket, registration);
-      return new IndependentClient(socket, keys, registered, options.window);
+      return new IndependentClient(socket, keys, registered, options);
     } catch (error) {
       socket.terminate();
       throw error;
     }
   }
 
-  private constructor(socket: WebSocket, keys: Keys, registered: Registered, window: number | undefined) {
+  private constructor(
+    socket: WebSocket,
+    keys: Keys,
+    registered: Registered,
+    options: IndependentClientOptions,
+  ) {
     this.#socket = socket;
     this.keys = keys;
     this.registered = registered;
-    this.#window = window;
+    this.#window = options.window;
+    this.resumables = options.resumables ?? new Map<string, IndependentChannel>();
     socket.on('message', (data, isBinary) => {
       if (this.#error) return;
       try {
@@ -107,7 +135,7 @@ export class IndependentClient {
     });
     this.ended = new Promise(resolve => {
       socket.on('close', () => {
-        for (const peer of this.#peers.values()) for (const channel of peer.channels.values()) channel.lost();
+        for (const peer of [...this.#peers.values()]) this.#forget(peer);
         resolve(this.#error);
       });
     });
@@ -131,9 +159,7 @@ export class IndependentClient {
 
   /** A channel with the server of this link, whose registration is the first session. */
   openDirect(offer: Offer): IndependentChannel {
-    const address = peerAddress(this.registered.serverKey, 0);
-    const peer = this.#adopt(address, new Generation(this.registered.transport, 0, 0, 0));
-    return this.#open(peer, offer);
+    return this.#open(this.#adoptServer(), offer);
   }
 
   /** A channel with whoever listens at `key`, in a session of its own. */
@@ -145,6 +171,34 @@ export class IndependentClient {
   /** A second channel, in the session that there is. */
   openAnother(key: string, offer: Offer): IndependentChannel {
     return this.#open(this.#peerOf(key), offer);
+  }
+
+  /** Goes on with a channel that it has opened, with whoever listens at `key`; `forge` changes what RESUME says. */
+  async resume(channel: IndependentChannel, key: string, forge?: Forge): Promise<void> {
+    const peer = await this.#handshake(peerAddress(Buffer.from(key, 'hex'), 0));
+    this.#resume(peer, channel, forge);
+  }
+
+  /** The same, with the server of this link. */
+  resumeDirect(channel: IndependentChannel, forge?: Forge): void {
+    this.#resume(this.#adoptServer(), channel, forge);
+  }
+
+  /** Gives up the session with `key`; its channels are to be resumed in another. */
+  suspend(key: string): void {
+    const peer = this.#peerOf(key);
+    for (const channel of peer.channels.values()) {
+      if (channel.resumeWindow > 0) channel.reliability.report(item(OPCODE.RESET, Buffer.from('SUSPENDED')));
+    }
+    this.#forget(peer);
+  }
+
+  /** Sends something that does not decrypt, as a relay could. */
+  garble(key: string): void {
+    const peer = this.#peerOf(key);
+    const body = peer.current.seal(Buffer.alloc(0));
+    body[body.length - 1]! ^= 1;
+    this.#envelope(peer.address, body);
   }
 
   /** New keys for the session with `key`; channels go on. */
@@ -168,23 +222,66 @@ export class IndependentClient {
     return found;
   }
 
+  #adoptServer(): Peer {
+    const address = peerAddress(this.registered.serverKey, 0);
+    return this.#adopt(address, new Generation(this.registered.transport, 0, 0, 0));
+  }
+
   #open(peer: Peer, offer: Offer): IndependentChannel {
     const channel = this.#channel(peer, this.#nextChannelId++, true);
     channel.open(offer);
     return channel;
   }
 
-  #channel(peer: Peer, id: number, opener: boolean): IndependentChannel {
-    const options: ChannelOptions = {
-      id,
-      opener,
+  #resume(peer: Peer, channel: IndependentChannel, forge?: Forge): void {
+    const id = this.#nextChannelId++;
+    peer.channels.set(channelKey(true, id), channel);
+    channel.resume(this.#carrier(peer), id, forge);
+  }
+
+  /** What the peer wants to go on with, if that is known here and proven. */
+  #resumed(peer: Peer, record: WireRecord, generation: Generation): void {
+    const channel = this.resumables.get(record.items[0]!.payload.subarray(0, 16).toString('hex'));
+    const carrier = this.#carrier(peer);
+    if (!channel?.isProven(record, generation.keys)) {
+      carrier.send(resetOf(record, 'CHANNEL_LOST'));
+      return;
+    }
+    for (const { channels } of this.#peers.values()) {
+      for (const [key, other] of channels) if (other === channel) channels.delete(key);
+    }
+    peer.channels.set(channelKey(false, record.channelId), channel);
+    channel.resumed(record, carrier, this.forge);
+  }
+
+  /** The session with a peer is over. */
+  #forget(peer: Peer): void {
+    this.#peers.delete(peer.address.toString('hex'));
+    for (const index of peer.generations.keys()) this.#retired.add(index);
+    for (const channel of peer.channels.values()) channel.lost();
+  }
+
+  #carrier(peer: Peer): Carrier {
+    return {
       maxRecord: this.registered.maxFrame - RECORD_OVERHEAD,
-      ...(this.#window !== undefined && { window: this.#window }),
+      keys: () => peer.current.keys,
       send: record => {
-        this.#envelope(peer.address, peer.current.seal(record));
+        if (!this.loses('out', readRecord(record))) this.#envelope(peer.address, peer.current.seal(record));
+      },
+      abandoned: () => {
+        this.#forget(peer);
       },
     };
-    const channel = new IndependentChannel(options);
+  }
+
+  #channel(peer: Peer, id: number, opener: boolean): IndependentChannel {
+    const channel = new IndependentChannel({
+      id,
+      opener,
+      openerKey: opener ? this.keys.box.publicKey : peer.address.subarray(0, 32),
+      carrier: this.#carrier(peer),
+      ...(this.#window !== undefined && { window: this.#window }),
+    });
     peer.channels.set(channelKey(opener, id), channel);
     return channel;
   }
@@ -211,6 +308,8 @@ export class IndependentClient {
     const frame = readServerFrame(bytes);
     if (frame.type === 'NOTICE') {
       this.notices.push({ reason: frame.reason, address: Buffer.from(frame.address) });
+      const peer = this.#peers.get(frame.address.toString('hex'));
+      if (peer && frame.reason !== QUEUE_FULL) this.#forget(peer);
       return;
     }
     const body = readSealedBody(frame.body);
@@ -255,20 +354,37 @@ export class IndependentClient {
   #transport(source: Buffer, body: SealedBody & { type: 'TRANSPORT' }): void {
     const peer = this.#peers.get(source.toString('hex'));
     const generation = peer?.generations.get(body.receiverIndex);
+    if (this.#retired.has(body.receiverIndex)) return;
     if (!peer || !generation) throw new Error('a message under keys that were never agreed');
     if (!generation.isConfirmed) peer.current = generation;
     const plaintext = generation.open(body.counter, body.ciphertext);
     if (plaintext.length === 0) return;
     const record = readRecord(plaintext);
-    const known = peer.channels.get(channelKey(!record.opener, record.channelId));
-    if (known) {
-      known.receive(record);
+    if (this.loses('in', record)) return;
+    const [first] = record.items;
+    if (first?.opcode === OPCODE.RESUME && record.opener) {
+      this.#resumed(peer, record, generation);
       return;
     }
-    if (record.items[0]?.opcode !== OPCODE.OPEN) throw new Error('a record of no channel');
+    const known = peer.channels.get(channelKey(!record.opener, record.channelId));
+    if (known) {
+      known.receive(record, generation.keys);
+      this.#remember(known);
+      return;
+    }
+    const waits = record.sequenced || record.items.some(({ opcode }) => opcode === OPCODE.PROBE);
+    if (first?.opcode !== OPCODE.OPEN) {
+      if (waits) this.#carrier(peer).send(resetOf(record, 'CHANNEL_RESET'));
+      return;
+    }
     const channel = this.#channel(peer, record.channelId, false);
-    channel.receive(record);
+    channel.receive(record, generation.keys);
+    this.#remember(channel);
     this.incoming.push(channel);
+  }
+
+  #remember(channel: IndependentChannel): void {
+    if (!channel.isOpener && channel.lineageId !== undefined) this.resumables.set(channel.lineageId, channel);
   }
 
   /** The keys become current; those before them still receive. */
@@ -286,6 +402,17 @@ export class IndependentClient {
     return peer;
   }
 }
+
+/** What is said about a channel that is not there. */
+const resetOf = ({ channelId, opener, acknowledgement }: WireRecord, code: string): Buffer =>
+  writeRecord({
+    channelId,
+    sequenced: false,
+    opener: !opener,
+    sequenceNumber: acknowledgement,
+    acknowledgement: 0,
+    items: [item(OPCODE.RESET, Buffer.from(code, 'ascii'))],
+  });
 
 /** Resolves once REGISTER_SUCCESS has been checked. */
 function register(socket: WebSocket, registration: Registration): Promise<Registered> {

@@ -4,11 +4,14 @@ import { RECEIVE_WINDOW } from '../../src/core/constants.js';
 import { decodeFrame, encodeEnvelope, encodeListen, peerAddress } from '../../src/core/frame.js';
 import { encodeInitiationPayload, encodeResponsePayload } from '../../src/core/handshake-payload.js';
 import type { Identity } from '../../src/core/identity.js';
+import { Lineage } from '../../src/core/lineage.js';
 import { HandshakeState } from '../../src/core/noise/handshake-state.js';
+import { sessionName } from '../../src/core/open-parameters.js';
 import { sessionPrologue } from '../../src/core/prologue.js';
 import {
   decodeItems,
   decodeRecordHeader,
+  encodeAcknowledgement,
   type Item,
   Opcode,
   type RecordHeader,
@@ -44,14 +47,17 @@ const LOCAL_INDEX = 0x1001;
 export class ModifiedClient {
   readonly ws: WebSocket;
   readonly closed: RelayClient['closed'];
-  /** What came inside the session, unless it was empty. */
+  /** What came inside the session: each numbered record once, and of the others those that say something. */
   readonly records = new EventQueue<ReceivedRecord>();
   readonly identity: Identity;
   /** Where it writes to. */
   readonly peer: Uint8Array;
+  /** Whether it keeps to one rule at least: that what came is acknowledged. */
+  acknowledges = true;
   readonly #keys: TransportKeys;
-  /** Sequence numbers that each channel has used. */
-  readonly #sequences = new Map<number, number>();
+  /** Sequence numbers that each channel has used, and those that came, by id and by which end has opened it. */
+  readonly #sequences = new Map<string, number>();
+  readonly #expected = new Map<string, number>();
 
   private constructor(client: RelayClient, peer: Uint8Array, keys: TransportKeys) {
     this.ws = client.ws;
@@ -65,15 +71,15 @@ export class ModifiedClient {
     });
   }
 
-  /** Registers with a service that is dialled itself: that is the session. */
-  static async direct(url: string): Promise<ModifiedClient> {
-    const client = await RelayClient.connect(url);
+  /** Registers with a service that is dialled itself: that is the session. `stolen`: whose identity it has. */
+  static async direct(url: string, stolen?: Identity): Promise<ModifiedClient> {
+    const client = await RelayClient.connect(url, stolen ? { identity: stolen } : {});
     return new ModifiedClient(client, peerAddress(client.serverKey, 0), client.keys);
   }
 
-  /** Registers with a relay and makes a session with whoever listens at a key. */
-  static async relayed(url: string, publicKey: Uint8Array): Promise<ModifiedClient> {
-    const client = await RelayClient.connect(url);
+  /** Registers with a relay and makes a session with whoever listens at a key. `stolen`: whose identity it has. */
+  static async relayed(url: string, publicKey: Uint8Array, stolen?: Identity): Promise<ModifiedClient> {
+    const client = await RelayClient.connect(url, stolen ? { identity: stolen } : {});
     const { crypto, keyPair } = client.identity;
     const prologue = sessionPrologue(keyPair.publicKey, publicKey);
     const state = new HandshakeState({
@@ -124,12 +130,30 @@ export class ModifiedClient {
     this.ws.send(encodeEnvelope(this.peer, ...this.#keys.seal(plaintext)));
   }
 
+  /** How OPEN_ACCEPT names the session. */
+  get sessionName(): string {
+    return sessionName(this.#keys.handshakeHash);
+  }
+
+  /** What names a channel that this end has opened, to the other end of the session and to nobody else. */
+  lineage(channelId = 1): Lineage {
+    const { crypto, publicKeyBytes } = this.identity;
+    return new Lineage(crypto, this.#keys, publicKeyBytes, channelId);
+  }
+
+  /** The payload of a RESUME in this session, for what has this lineage. */
+  proof(lineage: Lineage): Uint8Array {
+    return lineage.encode('opener', this.#keys.handshakeHash);
+  }
+
   /** Sends a record of the channel 1 that takes the next sequence number, but for `changes`. */
   record(items: readonly Item[], changes: Partial<RecordHeader> = {}): void {
-    const channelId = changes.channelId ?? 1;
-    const sequence = this.#sequences.get(channelId) ?? 0;
-    const header = { channelId, sequenced: true, opener: true, sequence, acknowledgement: 0, ...changes };
-    if (changes.sequence === undefined && header.sequenced) this.#sequences.set(channelId, sequence + 1);
+    const { channelId = 1, opener = true } = changes;
+    const name = nameOf(channelId, opener);
+    const sequence = this.#sequences.get(name) ?? 0;
+    const acknowledgement = this.acknowledges ? (this.#expected.get(name) ?? 0) : 0;
+    const header = { channelId, sequenced: true, opener, sequence, acknowledgement, ...changes };
+    if (changes.sequence === undefined && header.sequenced) this.#sequences.set(name, sequence + 1);
     const writer = new RecordWriter(64 + items.reduce((sum, { payload }) => sum + payload.length + 9, 0));
     for (const { opcode, fin, payload } of items) writer.item(opcode, fin, payload);
     this.seal(writer.finish(header));
@@ -160,13 +184,33 @@ export class ModifiedClient {
   #receive(body: Uint8Array): void {
     const plaintext = this.#keys.open(body);
     if (!plaintext || plaintext.length === 0) return;
-    this.records.push({ header: decodeRecordHeader(plaintext), items: decodeItems(plaintext) });
+    const header = decodeRecordHeader(plaintext);
+    const items = decodeItems(plaintext);
+    if (header.sequenced && !this.#isNext(header)) return;
+    if (items.length > 0) this.records.push({ header, items });
+  }
+
+  /** Whether a numbered record is the next one. If it is, it is acknowledged. */
+  #isNext({ channelId, opener, sequence }: RecordHeader): boolean {
+    if (!this.acknowledges) return true;
+    const name = nameOf(channelId, !opener);
+    const expected = this.#expected.get(name) ?? 0;
+    if (sequence !== expected) return false;
+    this.#expected.set(name, expected + 1);
+    const ours = { channelId, opener: !opener, sequenced: false };
+    const header = { ...ours, sequence: this.#sequences.get(name) ?? 0, acknowledgement: expected + 1 };
+    this.seal(encodeAcknowledgement(header));
+    return true;
   }
 }
 
+/** Each end numbers its channels by itself: `ours` are those that this one has opened. */
+const nameOf = (channelId: number, ours: boolean): string =>
+  `${String(channelId)} ${ours ? 'ours' : 'theirs'}`;
+
 function sessionKeys(state: HandshakeState, remoteIndex: number, initiator: boolean): TransportKeys {
   const { handshakeHash } = state;
-  const { send, receive } = state.split();
+  const { send, receive, exporter } = state.split();
   const createdAt = performance.now();
   return new TransportKeys({
     localIndex: LOCAL_INDEX,
@@ -175,6 +219,7 @@ function sessionKeys(state: HandshakeState, remoteIndex: number, initiator: bool
     receive,
     initiator,
     handshakeHash,
+    exporter,
     createdAt,
   });
 }

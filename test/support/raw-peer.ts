@@ -1,4 +1,6 @@
 import { utf8, writeUint64 } from '../../src/core/bytes.js';
+import { RECEIVE_WINDOW } from '../../src/core/constants.js';
+import { type OpenAccept, sessionName } from '../../src/core/open-parameters.js';
 import {
   decodeItems,
   decodeRecordHeader,
@@ -21,7 +23,16 @@ export class RawPeer extends SessionsNode {
   record(node: NetworkNode, items: RawItem[], header: Partial<RecordHeader> = {}): void {
     const session = this.sessions.find(node.address);
     if (!session) throw new Error('There is no session.');
-    this.seal(session, encodeRecord(items, header));
+    const said = items.map<RawItem>(item => (item[1] === ACCEPT ? [item[0], this.acceptance(node)] : item));
+    this.seal(session, encodeRecord(said, header));
+  }
+
+  /** The payload of an OPEN_ACCEPT for a channel that `node` has opened in the session as it is. */
+  acceptance(node: NetworkNode, more: Partial<OpenAccept> = {}): string {
+    const keys = this.sessions.find(node.address)?.current;
+    if (!keys) throw new Error('There are no keys.');
+    const accept = { protocol: '', window: RECEIVE_WINDOW, session: sessionName(keys.handshakeHash) };
+    return JSON.stringify({ ...accept, ...more });
   }
 
   /** The records that came, taken apart. */
@@ -57,7 +68,8 @@ export function credit(limit: number): Uint8Array {
   return payload;
 }
 
-export const ACCEPT = '{"protocol":"","window":2097152}';
+/** Stands for the payload that accepts a channel in the session as it is. */
+export const ACCEPT = '{"protocol":"","window":2097152,"session":"the one there is"}';
 export const OPEN = '{"target":"/","protocols":[],"window":2097152}';
 
 /** An endpoint and a raw peer with a session; no channel yet. */

@@ -30,8 +30,8 @@ export interface Victim {
   buffered(): number;
   /** Bytes that it has read of a client, given the client's end of the TCP connection. */
   bytesRead(client: Socket): number;
-  /** Somebody who has a session with the service, and does in it what it likes. */
-  modified(): Promise<ModifiedClient>;
+  /** Somebody who has a session with the service, and does in it what it likes. `stolen`: the identity of another. */
+  modified(stolen?: Identity): Promise<ModifiedClient>;
   /** Resolves when a client that has been there from the start, and a new one, have exchanged messages with the service. */
   serves(): Promise<void>;
   close(): Promise<void>;
@@ -55,7 +55,14 @@ export async function directVictim(options: VictimOptions = {}): Promise<Victim>
   });
   await service.ready;
   return victim(
-    { url, service, relay: undefined, refusals, sockets, modified: () => ModifiedClient.direct(url) },
+    {
+      url,
+      service,
+      relay: undefined,
+      refusals,
+      sockets,
+      modified: stolen => ModifiedClient.direct(url, stolen),
+    },
     http,
   );
 }
@@ -80,7 +87,7 @@ export async function relayedVictim(
   });
   await service.ready;
   const key = fromHex(service.publicKey ?? '');
-  const modified = (): Promise<ModifiedClient> => ModifiedClient.relayed(url, key);
+  const modified: Victim['modified'] = stolen => ModifiedClient.relayed(url, key, stolen);
   return victim({ url, service, relay, refusals, sockets, modified }, http);
 }
 
@@ -115,8 +122,8 @@ async function victim(
   return {
     ...known,
     connections,
-    modified: async () => {
-      const client = await known.modified();
+    modified: async stolen => {
+      const client = await known.modified(stolen);
       modified.push(client);
       return client;
     },

@@ -1,5 +1,8 @@
 /** One end of a channel, as docs/protocol.md describes it. It throws at everything that the document forbids. */
 import { EventQueue } from '../event-queue.js';
+import { Lineage, type Role } from './lineage.js';
+import type { TransportKeyPair } from './noise.js';
+import { type Numbered, Reliability } from './reliability.js';
 import { isData, type Item, item, OPCODE, Reader, u64, type WireRecord, writeRecord } from './wire.js';
 
 export interface Message {
@@ -17,16 +20,35 @@ export interface Offer {
   readonly target: string;
   readonly protocols: readonly string[];
   readonly origin?: string;
+  /** Whether the channel is to outlive its session and its link. */
+  readonly resume?: boolean;
 }
+
+/** The session that carries a channel. */
+export interface Carrier {
+  /** Bytes. */
+  readonly maxRecord: number;
+  /** The keys that a record is sealed with. */
+  keys(): TransportKeyPair;
+  send(record: Buffer): void;
+  /** The peer has given the session up, and not its channels. */
+  abandoned(): void;
+}
+
+/** What a test says in place of a RESUME: it is given this, and what the other end would have to say. */
+export type Forge = (own: Buffer, others: Buffer) => Buffer;
+
+const HONEST: Forge = own => own;
 
 export interface ChannelOptions {
   readonly id: number;
+  /** Whether this end opens it. */
   readonly opener: boolean;
+  /** The public key of the end that opens it. */
+  readonly openerKey: Buffer;
+  readonly carrier: Carrier;
   /** How much the peer may send at once. */
   readonly window?: number;
-  /** Bytes. */
-  readonly maxRecord: number;
-  send(record: Buffer): void;
 }
 
 /** What each data item costs beside its payload. */
@@ -35,6 +57,16 @@ const MIN_FRAGMENT = 1024;
 /** Flags, numbers, opcode and length of a record with one item. */
 const RECORD_HEADER = 4 + 1 + 8 + 8 + 1 + 8;
 const DEFAULT_WINDOW = 65_536;
+/** RESUME is sent again after so many milliseconds. */
+const RESUME_RETRY = 1_000;
+/** What OPEN_ACCEPT says. */
+interface Accept {
+  readonly protocol: string;
+  readonly window: number;
+  readonly session: string;
+  readonly resume?: number;
+}
+
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 const isCloseCode = (code: number): boolean =>
@@ -50,14 +82,27 @@ export class IndependentChannel {
   readonly ended: Promise<ChannelEnd>;
   /** What the peer asks for, if the peer opens the channel. */
   offer: Offer | undefined;
-  /** Counted for tests: CREDIT, fragments, and records that came after the end. */
-  readonly seen = { credit: 0, fragments: 0, late: 0 };
+  /** 'suspended' and 'resumed', as they happen. */
+  readonly changes = new EventQueue<'suspended' | 'resumed'>();
+  /** Counted for tests: CREDIT, fragments, RESET, and records that came after the end. */
+  readonly seen = { credit: 0, fragments: 0, resets: 0, late: 0 };
+  readonly reliability: Reliability;
   #resolveOpened!: (protocol: string) => void;
   #rejectOpened!: (error: Error) => void;
   #resolveEnded!: (end: ChannelEnd) => void;
-  readonly #options: Required<ChannelOptions>;
-  #nextSequence = 0;
-  #expected = 0;
+  readonly #options: ChannelOptions;
+  readonly #window: number;
+  readonly #maxPayload: number;
+  #id: number;
+  /** Undefined while nothing carries it. */
+  #carrier: Carrier | undefined;
+  /** What it may be, until the peer says in which session OPEN has reached it. */
+  readonly #lineages = new Map<string, Lineage>();
+  #lineage: Lineage | undefined;
+  /** Milliseconds that the acceptor keeps it. */
+  #resume = 0;
+  #resumeTimer: NodeJS.Timeout | undefined;
+  #state: 'carried' | 'asking' | 'suspended' = 'carried';
   #limit = 0;
   #spent = 0;
   #granted: number;
@@ -66,13 +111,24 @@ export class IndependentChannel {
   #fragments: Buffer[] = [];
   #isText: boolean | undefined;
   #isOpen = false;
-  #closeSent = false;
+  /** Number of the record with our CLOSE. */
+  #closeNumber: number | undefined;
   #status: Buffer | undefined;
-  #hasEnded = false;
+  #end: ChannelEnd | undefined;
 
   constructor(options: ChannelOptions) {
-    this.#options = { window: DEFAULT_WINDOW, ...options, send: options.send.bind(options) };
-    this.#granted = this.#options.window;
+    this.#options = options;
+    this.#id = options.id;
+    this.#carrier = options.carrier;
+    this.#window = options.window ?? DEFAULT_WINDOW;
+    this.#granted = this.#window;
+    this.#maxPayload = options.carrier.maxRecord - RECORD_HEADER;
+    this.reliability = new Reliability({
+      isUnheard: () => options.opener && this.reliability.first === 0,
+      write: record => {
+        this.#write(record);
+      },
+    });
     this.opened = new Promise((resolve, reject) => {
       this.#resolveOpened = resolve;
       this.#rejectOpened = reject;
@@ -84,29 +140,47 @@ export class IndependentChannel {
   }
 
   get id(): number {
-    return this.#options.id;
+    return this.#id;
+  }
+
+  get isOpener(): boolean {
+    return this.#options.opener;
+  }
+
+  /** Names the channel to the peer in another session: hex. */
+  get lineageId(): string | undefined {
+    return this.#lineage?.id.toString('hex');
+  }
+
+  /** Milliseconds that the acceptor keeps it; 0 when it ends with what carries it. */
+  get resumeWindow(): number {
+    return this.#resume;
   }
 
   open(offer: Offer): void {
-    this.#send(item(OPCODE.OPEN, json({ ...offer, window: this.#options.window })));
+    this.#send(item(OPCODE.OPEN, json({ ...offer, window: this.#window })));
   }
 
-  accept(protocol: string): void {
+  /** `resume`: milliseconds that the channel is kept while its opener is away, if the opener wants that. */
+  accept(protocol: string, resume = 0): void {
     this.#isOpen = true;
-    this.#send(item(OPCODE.OPEN_ACCEPT, json({ protocol, window: this.#options.window })));
+    this.#resume = this.offer?.resume === true ? resume : 0;
+    const { session } = this.#lineage!;
+    const accept = { protocol, window: this.#window, session, resume: this.#resume };
+    this.#send(item(OPCODE.OPEN_ACCEPT, json(accept)));
     this.#resolveOpened(protocol);
     this.#pump();
   }
 
   refuse(status: number, reason: string): void {
     this.#send(item(OPCODE.OPEN_REFUSE, json({ status, reason })));
-    this.#end({ how: 'refused', code: status, reason });
+    this.#finish({ how: 'refused', code: status, reason });
   }
 
   /** Sends a message, in fragments of at most `fragment` bytes. */
   message(data: Uint8Array | string, fragment = Number.POSITIVE_INFINITY): void {
     const bytes = Buffer.from(data as Uint8Array);
-    const size = Math.min(fragment, this.#options.maxRecord - RECORD_HEADER);
+    const size = Math.min(fragment, this.#maxPayload);
     let opcode: number = typeof data === 'string' ? OPCODE.TEXT : OPCODE.BINARY;
     for (let at = 0; ; at += size) {
       const fin = at + size >= bytes.length;
@@ -144,32 +218,107 @@ export class IndependentChannel {
   }
 
   reset(code: string): void {
-    this.#sendBare(item(OPCODE.RESET, Buffer.from(code, 'ascii')));
-    this.#end({ how: 'reset', reason: code });
+    this.reliability.report(item(OPCODE.RESET, Buffer.from(code, 'ascii')));
+    this.#finish({ how: 'reset', reason: code });
   }
 
+  /** What carried it is gone: it waits, if it can. */
   lost(): void {
-    this.#end({ how: 'lost' });
-  }
-
-  receive(record: WireRecord): void {
-    if (record.acknowledgement > this.#nextSequence)
-      throw new Error('an acknowledgement of what was not sent');
-    if (!record.sequenced) {
-      if (record.sequenceNumber !== this.#expected) throw new Error('a record with another number');
-    } else if (record.sequenceNumber !== this.#expected++) throw new Error('a gap, or a record from before');
-    // What was on its way when this end made an end of it.
-    if (this.#hasEnded) {
-      this.seen.late++;
+    if (this.#end || this.#state === 'suspended') return;
+    if (this.#resume === 0) {
+      this.#finish({ how: 'lost' });
       return;
     }
-    const opens = record.items.some(({ opcode }) => opcode === OPCODE.OPEN);
-    if (opens !== (record.sequenceNumber === 0 && record.sequenced && record.opener)) throw new Error('OPEN');
-    if (opens && record.items.length !== 1) throw new Error('OPEN that is not alone in its record');
-    for (const received of record.items) this.#receiveItem(received);
+    clearTimeout(this.#resumeTimer);
+    this.#state = 'suspended';
+    this.#carrier = undefined;
+    this.reliability.suspend();
+    this.changes.push('suspended');
   }
 
-  #receiveItem(received: Item): void {
+  /** Asks the peer to go on, under another id. `forge`: says something else. */
+  resume(carrier: Carrier, id: number, forge = HONEST): void {
+    this.#state = 'asking';
+    this.#carrier = carrier;
+    this.#id = id;
+    const ask = (): void => {
+      this.#writeResume(forge, 'opener', 'acceptor', carrier.keys());
+      this.#resumeTimer = setTimeout(ask, RESUME_RETRY).unref();
+    };
+    ask();
+  }
+
+  /** Whether `record`, which came under `keys`, is from the end that opened the channel. */
+  isProven(record: WireRecord, keys: TransportKeyPair): boolean {
+    return record.items[0]!.payload.equals(this.#resumePayload('opener', keys));
+  }
+
+  /** The peer has proven that it opened the channel, and asks to go on. */
+  resumed(record: WireRecord, carrier: Carrier, forge = HONEST): void {
+    // It may not have heard yet that its session is gone, or the answer was lost.
+    this.reliability.suspend();
+    this.#carrier = carrier;
+    this.#id = record.channelId;
+    this.#writeResume(forge, 'acceptor', 'opener', carrier.keys());
+    if (this.#end) return;
+    this.#goOn(record.acknowledgement);
+  }
+
+  /** A record that came under `keys`. */
+  receive(record: WireRecord, keys: TransportKeyPair): void {
+    if (this.#state === 'asking') {
+      this.#receiveAnswer(record, keys);
+      return;
+    }
+    // A peer that did not hear the last of it asks once more.
+    if (this.#end) {
+      this.seen.late++;
+      const waits = record.sequenced || record.items.some(({ opcode }) => opcode === OPCODE.PROBE);
+      if (waits && this.#end.how === 'closed') this.reliability.report();
+      if (waits && this.#end.how === 'refused' && !this.isOpener) this.reliability.rewind(0);
+      return;
+    }
+    const isTaken = this.reliability.receive(record);
+    if (isTaken || !record.sequenced) {
+      const opens = record.items.some(({ opcode }) => opcode === OPCODE.OPEN);
+      const mayOpen = record.sequenceNumber === 0 && record.sequenced && record.opener;
+      if (opens !== mayOpen) throw new Error('OPEN');
+      if (opens && (record.items.length !== 1 || record.acknowledgement !== 0)) {
+        throw new Error('OPEN that is not alone in its record');
+      }
+      for (const received of record.items) this.#receiveItem(received, keys);
+    }
+    this.#finishIfClosed();
+  }
+
+  #receiveAnswer(record: WireRecord, keys: TransportKeyPair): void {
+    for (const { opcode, payload } of record.items) {
+      if (opcode === OPCODE.RESET) this.#receiveReset(payload);
+      if (opcode !== OPCODE.RESUME) continue;
+      if (!payload.equals(this.#resumePayload('acceptor', keys))) throw new Error('a RESUME without proof');
+      this.#goOn(record.acknowledgement);
+      return;
+    }
+  }
+
+  #goOn(acknowledgement: number): void {
+    clearTimeout(this.#resumeTimer);
+    this.#state = 'carried';
+    this.reliability.resume(acknowledgement);
+    this.changes.push('resumed');
+    this.#pump();
+    this.#finishIfClosed();
+  }
+
+  #writeResume(forge: Forge, own: Role, other: Role, keys: TransportKeyPair): void {
+    this.reliability.writeResume(forge(this.#resumePayload(own, keys), this.#resumePayload(other, keys)));
+  }
+
+  #resumePayload(role: Role, keys: TransportKeyPair): Buffer {
+    return this.#lineage!.payload(role, keys.handshakeHash);
+  }
+
+  #receiveItem(received: Item, keys: TransportKeyPair): void {
     const { opcode, payload } = received;
     if (isData(received)) {
       this.#receiveData(received);
@@ -181,10 +330,14 @@ export class IndependentChannel {
         const { window, ...offer } = JSON.parse(payload.toString()) as Offer & { window: number };
         this.offer = offer;
         this.#limit = window;
+        this.#lineage = this.#lineageOf(keys);
         return;
       }
       case OPCODE.OPEN_ACCEPT: {
-        const { protocol, window } = JSON.parse(payload.toString()) as { protocol: string; window: number };
+        const { protocol, window, session, resume } = JSON.parse(payload.toString()) as Accept;
+        this.#lineage = this.#lineages.get(session);
+        if (!this.#lineage) throw new Error('OPEN_ACCEPT that names a session in which OPEN was not sent');
+        this.#resume = resume ?? 0;
         this.#limit = window;
         this.#isOpen = true;
         this.#resolveOpened(protocol);
@@ -193,7 +346,7 @@ export class IndependentChannel {
       }
       case OPCODE.OPEN_REFUSE: {
         const { status, reason } = JSON.parse(payload.toString()) as { status: number; reason: string };
-        this.#end({ how: 'refused', code: status, reason });
+        this.#finish({ how: 'refused', code: status, reason });
         return;
       }
       case OPCODE.CREDIT: {
@@ -205,11 +358,11 @@ export class IndependentChannel {
         return;
       }
       case OPCODE.RESET:
-        this.#end({ how: 'reset', reason: payload.toString('ascii') });
+        this.#receiveReset(payload);
         return;
       case OPCODE.PING:
         if (payload.length > 125) throw new Error('a PING that is too long');
-        if (!this.#closeSent) this.#send(item(OPCODE.PONG, payload));
+        if (this.#closeNumber === undefined) this.#send(item(OPCODE.PONG, payload));
         return;
       case OPCODE.PONG:
         this.pongs.push(Buffer.from(payload));
@@ -218,6 +371,15 @@ export class IndependentChannel {
         this.#receiveClose(payload);
         return;
     }
+  }
+
+  #receiveReset(payload: Buffer): void {
+    this.seen.resets++;
+    const code = payload.toString('ascii');
+    if (code === 'SUSPENDED' && this.#resume > 0) this.#carrier?.abandoned();
+    // After a CLOSE it says only that nothing more is heard.
+    else if (this.#status) this.#finishWith(this.#status);
+    else this.#finish({ how: 'reset', reason: code });
   }
 
   #receiveData({ opcode, fin, payload }: Item): void {
@@ -243,10 +405,10 @@ export class IndependentChannel {
 
   /** Half a window at a time. */
   #grant(): void {
-    const limit = this.#received + this.#options.window;
-    if (limit - this.#granted < this.#options.window / 2) return;
+    const limit = this.#received + this.#window;
+    if (limit - this.#granted < this.#window / 2) return;
     this.#granted = limit;
-    this.#sendBare(item(OPCODE.CREDIT, u64(limit)));
+    this.#send(item(OPCODE.CREDIT, u64(limit)));
   }
 
   #receiveClose(payload: Buffer): void {
@@ -255,21 +417,22 @@ export class IndependentChannel {
     if (payload.length > 0 && !isCloseCode(payload.readUInt16BE()))
       throw new Error('a CLOSE with another code');
     this.#status = Buffer.from(payload);
-    const isClosing = this.#closeSent || this.#waiting.some(({ opcode }) => opcode === OPCODE.CLOSE);
+    const isClosing =
+      this.#closeNumber !== undefined || this.#waiting.some(({ opcode }) => opcode === OPCODE.CLOSE);
     if (!isClosing) this.#waiting.push(item(OPCODE.CLOSE, payload));
     this.#pump();
-    this.#endIfClosed();
+    // The peer waits for no more than that.
+    this.reliability.acknowledge();
   }
 
   /** Sends what credit allows; a fragment is cut where the credit ends. */
   #pump(): void {
-    while (this.#isOpen && this.#waiting.length > 0 && !this.#closeSent) {
+    while (this.#isOpen && this.#waiting.length > 0 && this.#closeNumber === undefined) {
       const [next] = this.#waiting as [Item];
       if (!isData(next)) {
         this.#waiting.shift();
-        this.#closeSent = true;
+        this.#closeNumber = this.reliability.end;
         this.#send(next);
-        this.#endIfClosed();
         continue;
       }
       const credit = this.#limit - this.#spent - ITEM_COST;
@@ -284,38 +447,49 @@ export class IndependentChannel {
     }
   }
 
-  #endIfClosed(): void {
-    if (!this.#status || !this.#closeSent) return;
-    const code = this.#status.length === 0 ? undefined : this.#status.readUInt16BE();
-    this.#end({ how: 'closed', code, reason: this.#status.subarray(2).toString() });
+  /** Both have closed, and the peer has our CLOSE, and with it all that came before. */
+  #finishIfClosed(): void {
+    if (!this.#status || this.#closeNumber === undefined || this.reliability.first <= this.#closeNumber)
+      return;
+    if (this.#end) return;
+    this.reliability.acknowledge();
+    this.#finishWith(this.#status);
   }
 
-  #end(end: ChannelEnd): void {
-    this.#hasEnded = true;
+  #finishWith(status: Buffer): void {
+    const code = status.length === 0 ? undefined : status.readUInt16BE();
+    this.#finish({ how: 'closed', code, reason: status.subarray(2).toString() });
+  }
+
+  #finish(end: ChannelEnd): void {
+    if (this.#end) return;
+    this.#end = end;
+    this.#state = 'carried';
+    clearTimeout(this.#resumeTimer);
+    this.reliability.stop();
     this.#rejectOpened(new Error(`${end.how} ${end.code ?? ''} ${end.reason ?? ''}`));
     this.#resolveEnded(end);
   }
 
   #send(...items: Item[]): void {
-    this.#write(items, true);
-    this.#nextSequence++;
+    this.reliability.send(...items);
   }
 
-  #sendBare(...items: Item[]): void {
-    this.#write(items, false);
+  #write(record: Numbered): void {
+    const carrier = this.#carrier;
+    if (!carrier) return;
+    const { opener } = this.#options;
+    // OPEN may be sent in several sessions: the answer says which of them counts.
+    if (record.items[0]?.opcode === OPCODE.OPEN) {
+      const lineage = this.#lineageOf(carrier.keys());
+      this.#lineages.set(lineage.session, lineage);
+    }
+    const bytes = writeRecord({ channelId: this.#id, opener, ...record });
+    if (bytes.length > carrier.maxRecord) throw new Error('a record that fits into no frame');
+    carrier.send(bytes);
   }
 
-  #write(items: Item[], sequenced: boolean): void {
-    const { id, opener, maxRecord } = this.#options;
-    const record = writeRecord({
-      channelId: id,
-      sequenced,
-      opener,
-      sequenceNumber: this.#nextSequence,
-      acknowledgement: this.#expected,
-      items,
-    });
-    if (record.length > maxRecord) throw new Error('a record that fits into no frame');
-    this.#options.send(record);
+  #lineageOf(keys: TransportKeyPair): Lineage {
+    return new Lineage(keys, this.#options.openerKey, this.#id);
   }
 }

@@ -36,6 +36,9 @@ export interface NoiseOptions {
 export interface TransportKeyPair {
   readonly send: Buffer;
   readonly receive: Buffer;
+  /** What else both ends have of the handshake: a secret, and the hash of what was said. */
+  readonly exporter: Buffer;
+  readonly handshakeHash: Buffer;
 }
 
 export class Noise {
@@ -101,8 +104,13 @@ export class Noise {
   }
 
   split(): TransportKeyPair {
-    const [first, second] = hkdf(this.#chainingKey, NOTHING).map(key => key.subarray(0, 32));
-    return this.#initiator ? { send: first!, receive: second! } : { send: second!, receive: first! };
+    const [first, second, exporter] = hkdf(this.#chainingKey, NOTHING).map(key => key.subarray(0, 32)) as [
+      Buffer,
+      Buffer,
+      Buffer,
+    ];
+    const [send, receive] = this.#initiator ? [first, second] : [second, first];
+    return { send, receive, exporter, handshakeHash: this.#h };
   }
 
   #mixHash(data: Uint8Array): void {

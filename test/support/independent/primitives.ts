@@ -71,7 +71,7 @@ export const hash = (...parts: Uint8Array[]): Buffer =>
   nodeCrypto.createHash('blake2b512').update(Buffer.concat(parts)).digest();
 
 /** RFC 2104 over BLAKE2b: a block of 128 bytes. Keys here are never longer than a block. */
-function hmac(key: Uint8Array, ...parts: Uint8Array[]): Buffer {
+export function hmac(key: Uint8Array, ...parts: Uint8Array[]): Buffer {
   const inner = Buffer.alloc(128, 0x36);
   const outer = Buffer.alloc(128, 0x5c);
   key.forEach((byte, index) => {
@@ -81,11 +81,12 @@ function hmac(key: Uint8Array, ...parts: Uint8Array[]): Buffer {
   return hash(outer, hash(inner, ...parts));
 }
 
-/** Noise's HKDF with two outputs. */
-export function hkdf(chainingKey: Uint8Array, input: Uint8Array): [Buffer, Buffer] {
+/** Noise's HKDF with three outputs, of which the first two are those of HKDF with two. */
+export function hkdf(chainingKey: Uint8Array, input: Uint8Array): [Buffer, Buffer, Buffer] {
   const temporary = hmac(chainingKey, input);
   const first = hmac(temporary, Buffer.of(1));
-  return [first, hmac(temporary, first, Buffer.of(2))];
+  const second = hmac(temporary, first, Buffer.of(2));
+  return [first, second, hmac(temporary, second, Buffer.of(3))];
 }
 
 function nonceOf(counter: number): Buffer {

@@ -79,6 +79,8 @@ export interface RegistrationOptions {
   readonly now: number;
   /** Device information, if not made up here. */
   readonly device?: SignedDevice;
+  /** The connection id that is wanted again. */
+  readonly connectionId?: number;
 }
 
 export interface Registered {
@@ -119,7 +121,9 @@ export class Registration {
       throw new Error('the server has another key');
     this.#maxFrame = Math.min(payload['maxFrame'] as number, 16 << 20);
     if (this.#maxFrame < 32_768) throw new Error('a maxFrame below 32,768');
-    const noise = this.#noise.write(json({ device: this.#device(), time: now, address: location }));
+    const { connectionId } = this.#options;
+    const wish = connectionId === undefined ? {} : { connectionId };
+    const noise = this.#noise.write(json({ device: this.#device(), time: now, address: location, ...wish }));
     return JSON.stringify({ type: 'CHALLENGE_RESPONSE', noise: noise.toString('base64url') });
   }
 

@@ -11,7 +11,7 @@ export class Generation {
   readonly remoteIndex: number;
   /** Whether a transport message has arrived under these keys. */
   isConfirmed: boolean;
-  readonly #keys: TransportKeyPair;
+  readonly keys: TransportKeyPair;
   #sendCounter = 0;
   #highest: number;
 
@@ -22,7 +22,7 @@ export class Generation {
     highest = -1,
     isConfirmed = true,
   ) {
-    this.#keys = keys;
+    this.keys = keys;
     this.localIndex = localIndex;
     this.remoteIndex = remoteIndex;
     this.#highest = highest;
@@ -32,12 +32,12 @@ export class Generation {
   /** A TRANSPORT body. */
   seal(record: Uint8Array): Buffer {
     const counter = this.#sendCounter++;
-    const ciphertext = seal(this.#keys.send, counter, NO_AD, record);
+    const ciphertext = seal(this.keys.send, counter, NO_AD, record);
     return writeSealedBody({ type: 'TRANSPORT', receiverIndex: this.remoteIndex, counter, ciphertext });
   }
 
   open(counter: number, ciphertext: Uint8Array): Buffer {
-    const record = open(this.#keys.receive, counter, NO_AD, ciphertext);
+    const record = open(this.keys.receive, counter, NO_AD, ciphertext);
     if (counter <= this.#highest) throw new Error('a counter that does not rise');
     this.#highest = counter;
     this.isConfirmed = true;

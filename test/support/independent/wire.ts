@@ -221,6 +221,10 @@ export const OPCODE = {
   CLOSE: 0x8,
   PING: 0x9,
   PONG: 0xa,
+  PROBE: 0xb,
+  PROBE_ANSWER: 0xc,
+  GAP: 0xd,
+  RESUME: 0xe,
 } as const;
 
 export interface Item {
@@ -240,6 +244,9 @@ export interface WireRecord {
 
 export const isData = (item: Item): boolean => item.opcode <= OPCODE.BINARY;
 
+/** Whether an item is about the channel, and no part of what it carries. */
+export const isUnsequenced = ({ opcode }: Item): boolean => opcode === OPCODE.RESET || opcode > OPCODE.PONG;
+
 export function readRecord(bytes: Uint8Array): WireRecord {
   const reader = new Reader(bytes);
   const channelId = reader.number(4);
@@ -251,14 +258,15 @@ export function readRecord(bytes: Uint8Array): WireRecord {
   while (!reader.isAtEnd) {
     const first = reader.number(1);
     const item = { fin: (first & FIN) !== 0, opcode: first & ~FIN, payload: reader.take(reader.varint()) };
-    if (item.opcode > OPCODE.PONG) throw new Error('an item with an unknown opcode');
+    if (item.opcode > OPCODE.RESUME) throw new Error('an item with an unknown opcode');
     if (!item.fin && !isData(item)) throw new Error('an item without FIN that is no data');
     items.push(item);
   }
   if (items.length > 4096) throw new Error('a record with too many items');
   const sequenced = (flags & SEQUENCED) !== 0;
-  const bare = items.every(({ opcode }) => opcode === OPCODE.CREDIT || opcode === OPCODE.RESET);
-  if (!sequenced && !bare) throw new Error('a record that should be SEQUENCED');
+  if (items.some(its => isUnsequenced(its) === sequenced))
+    throw new Error('an item in the wrong kind of record');
+  if (sequenced && items.length === 0) throw new Error('a number for nothing');
   return { channelId, sequenced, opener: (flags & OPENER) !== 0, sequenceNumber, acknowledgement, items };
 }
 
