@@ -566,6 +566,7 @@ export class Channel {
     this.#resuming = undefined;
     this.#reliability.resume(header.acknowledgement, now);
     this.emit({ type: 'resumed', channel: this });
+    this.#finishClose();
   }
 
   #peerCloses(payload: Uint8Array): void {
