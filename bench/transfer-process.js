@@ -55,8 +55,7 @@ if (role === 'sender') {
     reconnect: true,
   });
   socket.addEventListener('open', () => process.send({}));
-  process.on('message', async message => {
-    if (message !== 'send') return;
+  const send = async () => {
     const data = new Uint8Array(Number(size));
     for (let left = Number(bytes); left > 0; left -= data.length) {
       data[data.length - 1]++;
@@ -64,5 +63,8 @@ if (role === 'sender') {
       await socket.drained;
     }
     socket.close(1000);
+  };
+  process.on('message', message => {
+    if (message === 'send') void send();
   });
 }

@@ -18,6 +18,10 @@ export class Deadlines<Key> {
     return first;
   }
 
+  keys(): Iterable<Key> {
+    return this.#at.keys();
+  }
+
   has(key: Key): boolean {
     return this.#at.has(key);
   }

@@ -9,6 +9,7 @@ import {
   CONNECT_TIMEOUT,
   DEAD_AFTER,
   DEFAULT_MAX_PAYLOAD,
+  RESUME_WINDOW,
 } from './constants.js';
 import { Deadlines } from './deadlines.js';
 import type { EndpointEvent, EndpointOptions } from './endpoint-options.js';
@@ -53,6 +54,8 @@ export class Endpoint implements Carrier {
   readonly #deadlines = new Deadlines<Channel>();
   /** When each channel has something to do by itself. */
   readonly #timers = new Deadlines<Channel>();
+  /** Who keeps each channel that a peer has opened: `resumables` may change meanwhile. */
+  readonly #keepers = new WeakMap<Channel, ResumableChannels>();
   /** How far a closing channel had come when its deadline was set. */
   readonly #closing = new WeakMap<Channel, number>();
   /** Channels that may have something to send, in the order of their turn. */
@@ -192,7 +195,12 @@ export class Endpoint implements Carrier {
   accept(channel: Channel, protocol: string): void {
     this.#deadlines.delete(channel);
     channel.accept(protocol, this.resumables?.window ?? 0);
-    if (channel.isResumable) this.resumables?.carry(channel, this);
+    if (!channel.isResumable || !this.resumables) {
+      this.wake(channel);
+      return;
+    }
+    this.resumables.carry(channel, this);
+    this.#keepers.set(channel, this.resumables);
     this.wake(channel);
   }
 
@@ -382,6 +390,7 @@ export class Endpoint implements Carrier {
         this.#events.push({ type: 'incoming', channel, open });
       },
       takeOver: channel => {
+        if (this.resumables) this.#keepers.set(channel, this.resumables);
         this.resumables?.carry(channel, this);
         channel.emit = this.#emit;
       },
@@ -419,20 +428,21 @@ export class Endpoint implements Carrier {
   /** A channel that is over. */
   #remove(channel: Channel): void {
     this.release(channel);
-    this.resumables?.ended(channel, channel.endedWell, this.#heardAt);
+    this.#keepers.get(channel)?.ended(channel, channel.endedWell, this.#heardAt);
     channel.session = undefined;
   }
 
   /** What carried a channel is gone. */
   #lose(channel: Channel, error: SecureWebSocketError, now = this.#heardAt): void {
-    if (!channel.isResumable || (!channel.opener && !this.resumables)) {
+    const keeper = this.#keepers.get(channel);
+    if (!channel.isResumable || (!channel.opener && !keeper)) {
       channel.fail(error);
       this.#remove(channel);
       return;
     }
     this.release(channel);
     channel.suspend(error);
-    if (!channel.opener) this.resumables?.suspend(channel, now);
+    if (!channel.opener) keeper?.suspend(channel, now);
   }
 
   #expired(channel: Channel, now: number): void {
@@ -619,9 +629,9 @@ const UNREACHABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'PEER_GONE',
 ]);
 
-/** A peer that may be out of reach for a while has so long to answer CLOSE, too. */
-function closeTimeout(channel: Channel): number {
-  return Math.max(CLOSE_TIMEOUT, channel.resumeWindow);
+/** A peer that may be out of reach for a while has so long to answer CLOSE, too; but it is not for the peer to say how long. */
+export function closeTimeout(channel: Channel): number {
+  return Math.max(CLOSE_TIMEOUT, Math.min(channel.resumeWindow, RESUME_WINDOW));
 }
 
 function asError(error: unknown): SecureWebSocketError {

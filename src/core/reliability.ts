@@ -136,25 +136,25 @@ export class Reliability {
 
   /** The peer misses what comes after what it acknowledges. */
   gap(from: number, now: number): void {
-    this.#rewindOnce(from, now);
+    this.#rewindOnce(from, now, true);
   }
 
   /** Everything from number `from` on is sent again, unless that was just done. */
-  #rewindOnce(from: number, now: number): void {
+  #rewindOnce(from: number, now: number, wasLost: boolean): void {
     // Nothing that was sent since the last report can have been answered in less than a round trip.
     const recently =
       now - this.#lastRewind.at < Math.max(LEAST_ROUND_TRIP, this.#roundTrip.smoothed ?? 0) / 2;
     // A number below all that is kept means the same as the first that is.
     const to = Math.max(from, this.sent.first);
     if (to === this.#lastRewind.to && recently) return;
-    this.rewind(to, now);
+    this.rewind(to, now, wasLost);
   }
 
   /** Everything from number `from` on is sent again. */
-  rewind(from: number, now: number): void {
+  rewind(from: number, now: number, wasLost = false): void {
     this.#lastRewind = { to: from, at: now };
     this.#probes = [];
-    this.sent.rewind(from);
+    this.sent.rewind(from, wasLost);
   }
 
   /** The answer to a question of ours: what had been sent before it and is not acknowledged now was lost. */
@@ -166,7 +166,7 @@ export class Reliability {
     this.#roundTrip.sample(now - probe.at);
     this.#probes = this.#probes.slice(index + 1);
     this.#progress();
-    if (acknowledgement < probe.next) this.rewind(acknowledgement, now);
+    if (acknowledgement < probe.next) this.rewind(acknowledgement, now, true);
     this.#arm(now, true);
   }
 
@@ -238,6 +238,7 @@ export class Reliability {
 
   /** The peer is out of reach: nothing is waited for. */
   suspend(): void {
+    this.sent.forgetPath();
     this.#probes = [];
     this.#probeDue = this.#gapDue = false;
     this.#answer = undefined;
@@ -253,7 +254,7 @@ export class Reliability {
   resume(upTo: number, now: number): void {
     this.#roundTrip.answered();
     this.heard(upTo, now);
-    this.#rewindOnce(upTo, now);
+    this.#rewindOnce(upTo, now, false);
     this.#arm(now, true);
   }
 

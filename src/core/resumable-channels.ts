@@ -1,4 +1,5 @@
 import type { Channel } from './channel.js';
+import { toHex } from './bytes.js';
 import { RESUME_WINDOW } from './constants.js';
 import { Deadlines } from './deadlines.js';
 import { SecureWebSocketError } from './errors.js';
@@ -92,8 +93,8 @@ export class ResumableChannels {
     }
     this.grew(channel);
     if (this.#away.size > this.#maxChannels) {
-      const oldest = this.#away.first;
-      if (oldest) this.#giveUp(oldest, 'Too many peers are out of reach at once');
+      const one = this.#oldestOfTheMost();
+      if (one) this.#giveUp(one, 'Too many peers are out of reach at once');
     }
   }
 
@@ -104,8 +105,25 @@ export class ResumableChannels {
     this.#awayBytes += channel.bytesKept - kept.bytes;
     kept.bytes = channel.bytesKept;
     if (this.#awayBytes > this.#maxBytes) {
-      this.#giveUp(kept, 'Too much waits for peers that are out of reach');
+      // Whoever takes most of the room makes it: nobody can take it away from all others.
+      let most = kept;
+      for (const other of this.#away.keys()) if (other.bytes > most.bytes) most = other;
+      this.#giveUp(most, 'Too much waits for peers that are out of reach');
     }
+  }
+
+  /** Of the peer that has most channels here, the one that has waited longest. */
+  #oldestOfTheMost(): Kept | undefined {
+    const byPeer = new Map<string, Kept[]>();
+    let most: Kept[] = [];
+    for (const kept of this.#away.keys()) {
+      const name = toHex(kept.channel.peerKey ?? EMPTY);
+      const its = byPeer.get(name) ?? [];
+      its.push(kept);
+      byPeer.set(name, its);
+      if (its.length > most.length) most = its;
+    }
+    return most[0];
   }
 
   /** A channel has ended. One that ended well is remembered a while: its peer may not have heard the last of it. */
@@ -167,4 +185,5 @@ export class ResumableChannels {
   }
 }
 
+const EMPTY = new Uint8Array(0);
 const CLOSED = 'The service was closed while the peer was out of reach';

@@ -1,6 +1,12 @@
 import { MAX_UNACKNOWLEDGED_BYTES, MAX_UNACKNOWLEDGED_RECORDS } from './constants.js';
 import { decodeItems, Opcode } from './record.js';
 
+/**
+ * After a loss no more than about half of what was under way then is under way at once, but always this much, bytes; and
+ * so much more with every round trip, until something is lost again (as in RFC 5681, section 3.1).
+ */
+const LEAST_UNDER_WAY = 65_536;
+
 /** A whole message, as the application gave it. */
 export interface Message {
   readonly data: Uint8Array;
@@ -24,6 +30,10 @@ export class SentRecords {
   #first = 0;
   #next = 0;
   #bytes = 0;
+  /** Bytes of the records from `#first` to `#next`: sent, and not known to have arrived. */
+  #underWay = 0;
+  /** How many of these there may be. Without a loss it is for the peer's credit to say. */
+  #limit = Infinity;
   /** Messages that are in more than one record, with the number of the last of these. */
   readonly #spanning: { readonly message: Message; readonly last: number }[] = [];
 
@@ -49,13 +59,19 @@ export class SentRecords {
   get isFull(): boolean {
     return (
       this.#records.length - this.#head >= MAX_UNACKNOWLEDGED_RECORDS ||
-      this.#bytes >= MAX_UNACKNOWLEDGED_BYTES
+      this.#bytes >= MAX_UNACKNOWLEDGED_BYTES ||
+      this.#isHeldBack
     );
   }
 
   /** Whether `rewrite` has something to give. */
   get mustRewrite(): boolean {
-    return this.#next < this.end;
+    return this.#next < this.end && !this.#isHeldBack;
+  }
+
+  /** What is under way has to arrive first: whatever lies between could not take more. */
+  get #isHeldBack(): boolean {
+    return this.#underWay >= this.#limit;
   }
 
   /** Bytes of plaintext that are kept. */
@@ -72,6 +88,7 @@ export class SentRecords {
   add(record: Uint8Array, now: number): void {
     this.#records.push({ record, writtenAt: now });
     this.#bytes += record.length;
+    this.#underWay += record.length;
     this.#next++;
   }
 
@@ -82,8 +99,10 @@ export class SentRecords {
 
   /** The next record that has to be written again. */
   rewrite(): Uint8Array | undefined {
+    if (!this.mustRewrite) return undefined;
     const sent = this.#records[this.#head + this.#next - this.#first];
     if (!sent) return undefined;
+    this.#underWay += sent.record.length;
     this.#next++;
     sent.writtenAt = undefined;
     return sent.record;
@@ -99,6 +118,10 @@ export class SentRecords {
       const sent = this.#records[this.#head];
       if (!sent) break;
       this.#records[this.#head++] = GONE;
+      if (this.#first < this.#next) {
+        this.#underWay -= sent.record.length;
+        this.#limit += LEAST_UNDER_WAY * Math.min(1, sent.record.length / this.#limit);
+      }
       this.#first++;
       this.#bytes -= sent.record.length;
       writtenAt = sent.writtenAt;
@@ -112,9 +135,19 @@ export class SentRecords {
     return writtenAt;
   }
 
-  /** Everything from number `from` on has to be written again. */
-  rewind(from: number): void {
-    this.#next = Math.min(this.#next, Math.max(from, this.#first));
+  /** Everything from number `from` on has to be written again. `wasLost`: whatever it went through had no room for it. */
+  rewind(from: number, wasLost = false): void {
+    const next = Math.max(from, this.#first);
+    if (next >= this.#next) return;
+    if (wasLost) this.#limit = Math.max(LEAST_UNDER_WAY, Math.min(this.#limit, this.#underWay) / 2);
+    for (; this.#next > next; this.#next--) {
+      this.#underWay -= this.#records[this.#head + this.#next - 1 - this.#first]?.record.length ?? 0;
+    }
+  }
+
+  /** It goes on over another path: what is known of the one before says nothing about it. */
+  forgetPath(): void {
+    this.#limit = Infinity;
   }
 
   /** Length of the longest record that is kept. */
@@ -143,7 +176,7 @@ export class SentRecords {
   clear(): void {
     this.#records = [];
     this.#head = 0;
-    this.#bytes = 0;
+    this.#bytes = this.#underWay = 0;
     this.#spanning.length = 0;
     this.#first = this.#next;
   }

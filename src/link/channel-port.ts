@@ -88,6 +88,8 @@ export interface ChannelListener {
 export interface ChannelPort {
   /** Bytes of message payload accepted by `send` and not yet handed to the network. */
   readonly bufferedAmount: number;
+  /** Whether it outlives its link, and looks after its peer by itself. */
+  readonly isResumable?: boolean;
   /** Queues one message; `data` must not change afterwards. Ignored unless the channel is open (a suspended one is). */
   send(data: Uint8Array, isText: boolean): void;
   /** At most 125 bytes (RFC 6455 section 5.5). */

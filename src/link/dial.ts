@@ -1,5 +1,6 @@
 import { toHex } from '../core/bytes.js';
 import { CLOSE_TIMEOUT } from '../core/constants.js';
+import { closeTimeout } from '../core/endpoint.js';
 import { asSecureWebSocketError, SecureWebSocketError } from '../core/errors.js';
 import { peerAddress } from '../core/frame.js';
 import { type Location, parseLocation } from '../core/location.js';
@@ -10,6 +11,7 @@ import type {
   ChannelListener,
   ChannelPort,
   Resumption,
+  UnacknowledgedMessage,
 } from './channel-port.js';
 import { monotonicNow, startTimer, stopTimer, type Timer } from './clock.js';
 import { attemptOptions, type DialOptions } from './dial-options.js';
@@ -68,6 +70,9 @@ class DialledChannel implements ChannelPort {
   /** What was sent while a new channel takes the place of the old one, and how that ended. */
   #pending: PendingMessages | undefined;
   #replaced: ChannelEnd | undefined;
+  /** What the old channel had not got across: it is told, and not sent again. */
+  #leftOver: readonly UnacknowledgedMessage[] = [];
+  #terminated = false;
   /** Counts attempts: what belongs to an earlier one is over. */
   #attempt = 0;
   #opened = false;
@@ -122,7 +127,7 @@ class DialledChannel implements ChannelPort {
   }
 
   terminate(error?: SecureWebSocketError): void {
-    this.#closing = true;
+    this.#closing = this.#terminated = true;
     if (this.#port) this.#port.terminate(error);
     else
       this.#abort(
@@ -157,10 +162,14 @@ class DialledChannel implements ChannelPort {
     if (isOver()) return;
     if (!this.#link?.isFor(location, options)) {
       this.#link?.release();
-      this.#link = new DialledLink(location, options, this.#link?.connectionId);
+      this.#link = new DialledLink(location, options, this.#link?.formerConnectionId);
     }
     const link = await this.#link.ready;
     if (isOver()) return;
+    if (link.isClosed) {
+      this.#lost(new SecureWebSocketError('LINK_LOST', 'The connection was lost at once.'), link.closeCode);
+      return;
+    }
     this.#listener.registered?.({ publicKey: link.publicKey, serverPublicKey: link.serverPublicKey });
     const address = location.peerKey
       ? peerAddress(location.peerKey, 0)
@@ -248,7 +257,7 @@ class DialledChannel implements ChannelPort {
 
   /** Whoever closes does not wait for ever for a peer that is out of reach. */
   #limitClosing(): void {
-    const limit = Math.max(CLOSE_TIMEOUT, this.#port?.channel.resumeWindow ?? 0);
+    const limit = this.#port ? closeTimeout(this.#port.channel) : CLOSE_TIMEOUT;
     this.#closeTimer ??= startTimer(
       limit,
       () => {
@@ -302,7 +311,9 @@ class DialledChannel implements ChannelPort {
     this.#isOpen = true;
     if (this.#port) pending?.handOver(this.#port);
     if (this.#opened) {
-      this.#resumed({ ...information, resumed: false, unacknowledged: [] });
+      const unacknowledged = this.#leftOver;
+      this.#leftOver = [];
+      this.#resumed({ ...information, resumed: false, unacknowledged });
     } else {
       this.#opened = true;
       this.#backoff?.connected(monotonicNow());
@@ -330,28 +341,37 @@ class DialledChannel implements ChannelPort {
     this.#isOpen = false;
     if (!wasOpen && end.error && this.#backoff && !this.#closing) {
       this.#lost(end.error, this.#link?.closeCode, port.channel.refusalStatus);
-    } else if (wasOpen && end.wasClean && this.#pending) {
+    } else if (wasOpen && this.#pending && !this.#terminated && !this.#hasNothingToSay) {
       this.#replaced = end;
+      this.#leftOver = [...this.#leftOver, ...end.unacknowledged];
       const why = end.reason && `: ${end.reason}`;
       const message = `The peer has closed the connection for the time being (${String(end.code)}${why}).`;
       this.#lost(new SecureWebSocketError('LINK_LOST', message));
     } else {
-      const pending = this.#pending?.messages ?? [];
-      this.#end({ ...end, unacknowledged: [...end.unacknowledged, ...pending] });
+      this.#end({ ...end, unacknowledged: [...end.unacknowledged, ...this.#unsent] });
     }
   }
 
   /** The application closes while a new channel is to take the place of the old one: only what it has sent needs that. */
   #closePending(code: number | undefined, reason: string | undefined): void {
     const replaced = this.#replaced;
-    if (replaced && this.#pending?.messages.length === 0) {
+    if (replaced && this.#hasNothingToSay) {
       queueMicrotask(() => {
         this.#port?.terminate();
-        this.#end(replaced);
+        this.#end({ ...replaced, unacknowledged: this.#leftOver });
       });
     } else {
       this.#pending?.close(code, reason);
     }
+  }
+
+  /** The application has closed while a new channel was to take the place of the old one, and wants nothing else of it. */
+  get #hasNothingToSay(): boolean {
+    return this.#closing && this.#pending?.messages.length === 0;
+  }
+
+  get #unsent(): readonly UnacknowledgedMessage[] {
+    return [...this.#leftOver, ...(this.#pending?.messages ?? [])];
   }
 
   #abort(error: SecureWebSocketError): void {
@@ -361,8 +381,7 @@ class DialledChannel implements ChannelPort {
   }
 
   #fail(error: SecureWebSocketError): void {
-    const unacknowledged = this.#pending?.messages ?? [];
-    this.#end({ code: 1006, reason: '', wasClean: false, error, unacknowledged });
+    this.#end({ code: 1006, reason: '', wasClean: false, error, unacknowledged: this.#unsent });
   }
 
   #end(end: ChannelEnd): void {

@@ -33,6 +33,11 @@ export class DialledLink {
     return this.#link?.closeCode;
   }
 
+  /** The connection id that we had, once nothing has it any more: on a link that lives it is somebody else's, too. */
+  get formerConnectionId(): number | undefined {
+    return this.#link === undefined || this.#link.isClosed ? this.connectionId : undefined;
+  }
+
   /** Whether it is still there, and what a channel at this location with these options would use. */
   isFor(location: Location, options: AttemptOptions): boolean {
     return (
@@ -80,8 +85,10 @@ export class DialledLink {
       },
     );
     this.#link = link;
-    // It is closed when its channel has ended.
-    this.#release = () => undefined;
+    // It is closed when its channel has ended; or now, if there never was one.
+    this.#release = () => {
+      if (link.endpoint.channelCount === 0) link.close(aborted);
+    };
     return link;
   }
 

@@ -45,6 +45,10 @@ export class LinkChannel implements ChannelPort {
     return this.channel.bufferedAmount;
   }
 
+  get isResumable(): boolean {
+    return this.channel.isResumable;
+  }
+
   send(data: Uint8Array, isText: boolean): void {
     this.channel.send(data, isText);
     if (!this.#link) this.#resumption?.grew(this.channel);
@@ -165,7 +169,16 @@ export class LinkChannel implements ChannelPort {
   readonly #tell = (): void => {
     const events = this.#events;
     this.#events = [];
-    for (const event of events) this.handle(event);
+    for (const event of events) {
+      try {
+        this.handle(event);
+      } catch (error) {
+        // As in Link: the others are told all the same.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   };
 
   #changed(): void {

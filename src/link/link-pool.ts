@@ -27,11 +27,14 @@ class SharedLink {
 
   constructor(
     readonly key: string,
+    /** Relay and identity: what a connection id is about. */
+    readonly place: string,
     url: string,
     location: string,
     identity: Identity,
     options: AttemptOptions,
-    connectionId: number | undefined,
+    /** The one that it has, or asks for. */
+    public connectionId: number | undefined,
   ) {
     const dialling = register(url, location, identity, options, connectionId);
     this.#dialling = dialling;
@@ -57,6 +60,7 @@ class SharedLink {
 
   #adopt(dialled: DialledSocket, identity: Identity, options: AttemptOptions): Link {
     dialled.keys.wipe();
+    this.connectionId = dialled.connectionId;
     return startLink(dialled, identity, options, {
       resumption: this.#taker?.resumption,
       onIncoming: incoming => {
@@ -110,7 +114,15 @@ export function leaseLink(
     ...[options.trustStore, options.WebSocket, options.headers, options.tls].map(numberOf),
   ]);
   let link = shared.get(key);
-  if (!link) shared.set(key, (link = new SharedLink(key, url, location, identity, options, connectionId)));
+  if (!link) {
+    const place = JSON.stringify([url, identity.publicKey]);
+    // Whoever asks for an id that another link of ours has would end that one.
+    const isTaken = [...shared.values()].some(
+      other => other.place === place && other.connectionId === connectionId,
+    );
+    const wanted = isTaken ? undefined : connectionId;
+    shared.set(key, (link = new SharedLink(key, place, url, location, identity, options, wanted)));
+  }
   const mine = link;
   mine.users.add(user);
   // A trust store may be of another opinion by now.

@@ -122,6 +122,7 @@ export class Link implements CarryingLink {
     parameters: Omit<OpenParameters, 'window'>,
     listener: ChannelListener,
   ): LinkChannel {
+    this.#checkOpen();
     const channel = this.endpoint.open(address, parameters, monotonicNow());
     this.#busy = true;
     this.schedule();
@@ -130,10 +131,15 @@ export class Link implements CarryingLink {
 
   /** Goes on with a channel that has lost its peer, in a session with the one at `address`. */
   resume(port: LinkChannel, address: Uint8Array): void {
+    this.#checkOpen();
     this.endpoint.resume(port.channel, address, monotonicNow());
     port.attach(this);
     this.#busy = true;
     this.schedule();
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new SecureWebSocketError('LINK_LOST', 'The connection is lost already.');
   }
 
   /** One binary message from the socket. */

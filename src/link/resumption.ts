@@ -42,7 +42,8 @@ export class Resumption {
     check('maxResumable', maxResumable, Number.MAX_VALUE);
     check('maxResumableBytes', maxResumableBytes, Number.MAX_VALUE);
     this.channels = new ResumableChannels({
-      window: resumeWindow,
+      // Told to clients as an integer.
+      window: Math.ceil(resumeWindow),
       maxChannels: maxResumable,
       maxBytes: maxResumableBytes,
     });

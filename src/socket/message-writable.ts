@@ -84,7 +84,7 @@ export class MessageWritable<Chunk> {
   async #close(): Promise<void> {
     this.#isClosing = true;
     // To close a socket that is not open yet is to give it up. Why it does not come to that, `#closed` tells.
-    await this.#socket.drained().catch(() => undefined);
+    if (!this.#socket.isOpen()) await this.#socket.drained().catch(() => undefined);
     this.#socket.close();
     await this.#closed.promise;
   }

@@ -312,7 +312,8 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
    * @internal
    */
   checkAlive(): void {
-    if (this.#readyState !== OPEN || this.#suspended) return;
+    // A channel that can be resumed asks by itself, and has more patience.
+    if (this.#readyState !== OPEN || this.#suspended || this.#port.isResumable === true) return;
     // While nothing is read, nothing can be heard.
     if (!this.#heardFromPeer && !this.#flow.isHeld) {
       this.terminate();

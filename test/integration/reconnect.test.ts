@@ -307,6 +307,26 @@ describe('a client', () => {
     expect(await sockets.next()).not.toBe(first);
   });
 
+  it('is told what a peer that closed for the time being, and did not wait, has not got', async () => {
+    const { sockets } = await serve();
+    const client = await dial();
+    await event(client, 'open');
+    const first = await sockets.next();
+    first.pause();
+    const large = 'x'.repeat(1_000_000);
+    for (let i = 0; i < 8; i++) client.send(large);
+    const reconnected = event(client, 'reconnected');
+    first.close(1001);
+    // CLOSE leaves at the end of this turn; what is read of ours after it, nobody waits for.
+    await new Promise(resolve => setImmediate(resolve));
+    first.terminate();
+    const { resumed, unacknowledged } = await reconnected;
+    expect(resumed).toBe(false);
+    expect(unacknowledged.length).toBeGreaterThan(0);
+    expect(unacknowledged.every(message => message === large)).toBe(true);
+    await sockets.next();
+  });
+
   it.each([1000, 1008, 1011, 4001, 4999])(
     'takes the close code %i of the peer as its last word',
     async code => {
@@ -337,6 +357,52 @@ describe('a client', () => {
     const client = await dial(`${url}/${(await Identity.generate()).publicKey}`);
     expect(await event(client, 'error')).toMatchObject({ error: { code: 'REPLACED' } });
     expect(registered).toBe(1);
+  });
+});
+
+describe('connections that share a link', () => {
+  it('do not replace each other when one of them comes back with another token', async () => {
+    const relay = new Relay({ port: 0, host: '127.0.0.1', identity: await Identity.generate() });
+    await relay.listen();
+    closing.push(() => relay.close());
+    const listen = async (): Promise<SecureWebSocketServer> => {
+      const server = new SecureWebSocketServer({
+        relay: relay.url,
+        identity: await Identity.generate(),
+        serverKey: relay.publicKey,
+      });
+      closing.push(() => {
+        for (const socket of server.clients) socket.terminate();
+        server.close();
+      });
+      await server.ready;
+      return server;
+    };
+    const [going, staying] = [await listen(), await listen()];
+    const own = await Identity.generate();
+    let token = 'first';
+    const options = { identity: own, serverKey: relay.publicKey, trustStore: undefined, token: () => token };
+    const [one, other] = [await dial(going.url, options), await dial(staying.url, options)];
+    await Promise.all([event(one, 'open'), event(other, 'open')]);
+    expect(relay.connections).toBe(3);
+    const disturbed: unknown[] = [];
+    for (const name of ['reconnecting', 'error', 'close'] as const) {
+      other.addEventListener(name, happened => disturbed.push(happened.type));
+    }
+    token = 'second';
+    const attempts = new EventQueue<number>();
+    one.onreconnecting = ({ attempt }) => {
+      attempts.push(attempt);
+    };
+    for (const socket of going.clients) socket.on('suspended', () => undefined);
+    // Its service goes away; nothing is wrong with the relay, and with whoever else is on the link.
+    going.close();
+    for (const socket of going.clients) socket.close(1012);
+    await attempts.take(3);
+    other.send('still here');
+    const [socket] = staying.clients;
+    expect(String((await once(socket as ServerSecureWebSocket, 'message'))[0])).toBe('still here');
+    expect(disturbed).toEqual([]);
   });
 });
 

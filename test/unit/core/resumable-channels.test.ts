@@ -11,6 +11,7 @@ const NOW = 1_000_000;
 class FakeChannel {
   readonly lineage: { readonly id: string; wiped: boolean; wipe: () => void };
   bytesKept = 0;
+  peerKey: Uint8Array | undefined;
   failure: SecureWebSocketError | undefined;
 
   constructor(id: string) {
@@ -130,23 +131,36 @@ describe('channels whose peers are out of reach', () => {
     channels[2]!.bytesKept = 1;
     for (const i of [0, 1]) registry.suspend(channels[i]!.channel, NOW);
     expect(failed(channels)).toEqual([false, false, false, false]);
-    // The one for which there is no room is given up, and no other.
+    // Whoever takes most makes room, and nobody else: one cannot take it away from all others.
     registry.suspend(channels[2]!.channel, NOW);
-    expect(failed(channels)).toEqual([false, false, true, false]);
-    // What comes back, or is sent, makes room.
-    registry.carry(channels[0]!.channel, carrier);
-    channels[1]!.bytesKept = 900;
-    registry.grew(channels[1]!.channel);
-    channels[3]!.bytesKept = 100;
+    expect(failed(channels)).toEqual([true, false, false, false]);
+    expect(channels[0]!.failure).toMatchObject({ code: 'LINK_LOST' });
+    // What comes back makes room, too.
+    registry.carry(channels[1]!.channel, carrier);
+    channels[3]!.bytesKept = 999;
     registry.suspend(channels[3]!.channel, NOW);
-    expect(failed(channels)).toEqual([false, false, true, false]);
-    channels[3]!.bytesKept = 101;
-    registry.grew(channels[3]!.channel);
-    expect(failed(channels)).toEqual([false, false, true, true]);
-    expect(channels[3]!.failure).toMatchObject({ code: 'LINK_LOST' });
-    channels[1]!.bytesKept = 1_000;
-    registry.grew(channels[1]!.channel);
-    expect(failed(channels)).toEqual([false, false, true, true]);
+    expect(failed(channels)).toEqual([true, false, false, false]);
+    channels[2]!.bytesKept = 2;
+    registry.grew(channels[2]!.channel);
+    expect(failed(channels)).toEqual([true, false, false, true]);
+    channels[2]!.bytesKept = 1_000;
+    registry.grew(channels[2]!.channel);
+    expect(failed(channels)).toEqual([true, false, false, true]);
+    channels[2]!.bytesKept = 1_001;
+    registry.grew(channels[2]!.channel);
+    expect(failed(channels)).toEqual([true, false, true, true]);
+  });
+
+  it('are bounded in number by those of the peer that has most of them', () => {
+    const registry = new ResumableChannels({ maxChannels: 3 });
+    const { channels } = carried(registry, 5);
+    const [honest, many] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
+    channels.forEach(
+      (channel, i) => (channel.peerKey = i < 2 ? (i === 0 ? honest : new Uint8Array(32)) : many),
+    );
+    for (const { channel } of channels) registry.suspend(channel, NOW);
+    // The two that were there first stay, be they the oldest.
+    expect(failed(channels)).toEqual([false, false, true, true, false]);
   });
 
   it('are all given up when the service is closed, as are those that lose their peers then', () => {
