@@ -213,8 +213,9 @@ class DialledChannel implements ChannelPort {
       this.#listener.suspended?.({ error });
       if (this.#closing) this.#limitClosing();
     }
-    // Before the channel is open nobody has lost anything: whoever gave it up may think better of it.
-    const isForgivable = error.code === 'CHANNEL_RESET' && !this.#opened;
+    // Before the channel is open nobody has lost anything: whoever gave it up may think better of it. Once it is, nobody
+    // who is not the peer may end it for good: notices are in the clear.
+    const isForgivable = this.#opened ? error.code === 'PEER_REFUSED' : error.code === 'CHANNEL_RESET';
     const isFinal =
       (isTerminal(error, status) && !isForgivable) ||
       (linkCode !== undefined && isTerminalLinkCode(linkCode));
