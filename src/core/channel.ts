@@ -8,6 +8,7 @@ import {
   isUnknownChannel,
   resetError,
 } from './close-status.js';
+import { DEAD_AFTER, RESUME_PATIENCE } from './constants.js';
 import { SecureWebSocketError } from './errors.js';
 import { Inbox } from './inbox.js';
 import type { Lineage } from './lineage.js';
@@ -330,7 +331,8 @@ export class Channel {
     }
     if (!watch || !this.#beats) return true;
     if (now >= this.#reliability.heartbeatAt(session.lastContact)) this.#reliability.probe(now);
-    return !this.#reliability.isDead(session.heardAt, now);
+    // A peer that answers handshakes and not RESUME has lost the keys: it is quicker to agree on others.
+    return !this.#reliability.isDead(session.heardAt, now, this.isResuming ? RESUME_PATIENCE : DEAD_AFTER);
   }
 
   // The wire

@@ -103,6 +103,8 @@ export const MAX_UNACKNOWLEDGED_BYTES = 4_194_304;
 export const HEARTBEAT_INTERVAL = 15_000;
 /** A peer that leaves questions unanswered for so long is not there. */
 export const DEAD_AFTER = 15_000;
+/** A peer that has answered a handshake and leaves RESUME unanswered for so long is asked anew, under other keys. */
+export const RESUME_PATIENCE = 5_000;
 /** A link on which we listen and nothing was heard for so long is tried with an envelope to ourselves. */
 export const ECHO_INTERVAL = 30_000;
 /** A channel whose peer is out of reach is kept so long, unless the application says otherwise. */

@@ -558,7 +558,9 @@ export class Endpoint implements Carrier {
     if (channel.abandoned) {
       const message = `The peer no longer knows the ${channel.abandoned}: it has to be resumed.`;
       const error = new SecureWebSocketError('SESSION_FAILED', message);
-      if (channel.abandoned === 'session') this.#sessions.fail(session, error, now);
+      // What was said under keys that are being replaced says nothing about those that replace them.
+      const isNewest = keys === session.current && session.unconfirmed === 0;
+      if (channel.abandoned === 'session' && isNewest) this.#sessions.fail(session, error, now);
       else this.#lose(channel, error, now);
       return;
     }

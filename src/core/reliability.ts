@@ -217,8 +217,8 @@ export class Reliability {
   }
 
   /** Whether a peer that was heard at `heardAt` last must be taken for gone. */
-  isDead(heardAt: number, now: number): boolean {
-    return this.#asked >= 2 && now - Math.max(heardAt, this.#askedAt) >= DEAD_AFTER;
+  isDead(heardAt: number, now: number, patience = DEAD_AFTER): boolean {
+    return this.#asked >= 2 && now - Math.max(heardAt, this.#askedAt) >= patience;
   }
 
   /** Whether more than one question was left unanswered. */

@@ -59,7 +59,7 @@ function unreliable(seed: number, tampered = 0): { lie: Lie; counts: Record<stri
     }
     if (choice < 0.18 && counts.tampered < tampered) {
       counts.tampered++;
-      spared = 12;
+      spared = 40;
       return withBody(flipEnd)(packet);
     }
     return [packet, ...held.splice(0)];
