@@ -255,7 +255,8 @@ export class World {
         if (ending) continue;
         // What the application has sent is its own; beside it a ring, messages that are in several of its records and so
         // kept whole, what the peer may send ahead, and a message of which the end is missing.
-        const most = channel.bufferedAmount + 4_194_304 + 2 * this.plan.maxFrame + 2 * 2_097_152 + 4 * 400_060;
+        const most =
+          channel.bufferedAmount + 4_194_304 + 2 * this.plan.maxFrame + 2 * 2_097_152 + 4 * 400_060;
         this.check(channel.bytesKept <= most, `${name} keeps ${channel.bytesKept} bytes`);
       }
     }
