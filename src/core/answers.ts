@@ -75,8 +75,7 @@ export class Answers {
     const lastWord = this.#ended.find(session, name);
     if (!lastWord) return false;
     const { position, refusal } = lastWord;
-    const waits = header.sequenced || items.some(({ opcode }) => opcode === Opcode.PROBE);
-    if (!waits) return true;
+    if (!waitsForAnswer(header, items)) return true;
     const opener = !header.opener;
     this.#push(now => {
       if (refusal) {
@@ -145,6 +144,11 @@ export class Answers {
     const header = headerOf(channelId, opener, !isUnsequenced(opcode), position);
     this.#seal(session, keys, encodeSingleItem(header, opcode, payload));
   }
+}
+
+/** Whether whoever sent the record waits until it hears something of it. */
+export function waitsForAnswer(header: RecordHeader, items: readonly Item[]): boolean {
+  return header.sequenced || items.some(({ opcode }) => opcode === Opcode.PROBE);
 }
 
 function headerOf(channelId: number, opener: boolean, sequenced: boolean, position: Position): RecordHeader {

@@ -9,7 +9,7 @@ import {
   resetError,
 } from './close-status.js';
 import { DEAD_AFTER, RESUME_PATIENCE } from './constants.js';
-import { SecureWebSocketError } from './errors.js';
+import { SecureWebSocketError, violation } from './errors.js';
 import { Inbox } from './inbox.js';
 import type { Lineage } from './lineage.js';
 import { decodeOpenAccept, decodeOpenRefuse, type OpenParameters } from './open-parameters.js';
@@ -647,7 +647,3 @@ const EMPTY = new Uint8Array(0);
 
 /** Room for one of each control item, the largest possible. */
 const CONTROL_ROOM = 512;
-
-function violation(what: string): never {
-  throw new SecureWebSocketError('PROTOCOL_VIOLATION', `The peer ${what}.`);
-}

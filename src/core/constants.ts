@@ -109,3 +109,6 @@ export const RESUME_PATIENCE = 5_000;
 export const ECHO_INTERVAL = 30_000;
 /** A channel whose peer is out of reach is kept so long, unless the application says otherwise. */
 export const RESUME_WINDOW = 120_000;
+/** So many channels of one service are kept while their peers are out of reach, and so many bytes, all together. */
+export const MAX_RESUMABLE = 10_000;
+export const MAX_RESUMABLE_BYTES = 67_108_864;

@@ -13,11 +13,12 @@ import {
 } from './constants.js';
 import { Deadlines } from './deadlines.js';
 import type { EndpointEvent, EndpointOptions } from './endpoint-options.js';
-import { asSecureWebSocketError, type ErrorCode, SecureWebSocketError } from './errors.js';
+import { type ErrorCode, SecureWebSocketError } from './errors.js';
 import { decodeFrame, ENVELOPE_HEADER_LENGTH, encodeEnvelope, encodeListen, peerAddress } from './frame.js';
 import { LinkEcho } from './link-echo.js';
 import { encodeOpen, type OpenParameters } from './open-parameters.js';
 import {
+  asRecordError,
   decodeItems,
   decodeRecordHeader,
   Opcode,
@@ -523,7 +524,7 @@ export class Endpoint implements Carrier {
     try {
       header = decodeRecordHeader(plaintext);
     } catch (error) {
-      this.#sessions.fail(session, asError(error), now);
+      this.#sessions.fail(session, asRecordError(error), now);
       return;
     }
     // What the sender calls "mine" is what we call "theirs".
@@ -541,7 +542,7 @@ export class Endpoint implements Carrier {
       else channel.receive(header, plaintext, keys, now);
       if (before === 'resuming' && !channel.isResuming) this.#checkFits(channel);
     } catch (error) {
-      this.terminate(channel, asError(error), now);
+      this.terminate(channel, asRecordError(error), now);
       return;
     }
     if (channel.disowned) {
@@ -599,7 +600,7 @@ export class Endpoint implements Carrier {
     try {
       items = decodeItems(record);
     } catch (error) {
-      this.#sessions.fail(session, asError(error), now);
+      this.#sessions.fail(session, asRecordError(error), now);
       return;
     }
     this.#reception.receive(session, keys, header, items, record, now);
@@ -610,7 +611,7 @@ export class Endpoint implements Carrier {
     if (channel.longestRecord > this.#recordCapacity) {
       throw new SecureWebSocketError(
         'FRAME_TOO_LARGE',
-        'What was sent before does not fit through the new link.',
+        'What was sent before does not fit through the new link: its frames are smaller than those of the link before.',
       );
     }
   }
@@ -634,8 +635,4 @@ const UNREACHABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 /** A peer that may be out of reach for a while has so long to answer CLOSE, too; but it is not for the peer to say how long. */
 export function closeTimeout(channel: Channel): number {
   return Math.max(CLOSE_TIMEOUT, Math.min(channel.resumeWindow, RESUME_WINDOW));
-}
-
-function asError(error: unknown): SecureWebSocketError {
-  return asSecureWebSocketError(error, 'PROTOCOL_VIOLATION', 'A record from the peer could not be handled.');
 }

@@ -86,3 +86,8 @@ export function asSecureWebSocketError(
     ? error
     : new SecureWebSocketError(code, message, { cause: error });
 }
+
+/** @throws SecureWebSocketError `PROTOCOL_VIOLATION`, always: the peer did `what`. */
+export function violation(what: string): never {
+  throw new SecureWebSocketError('PROTOCOL_VIOLATION', `The peer ${what}.`);
+}

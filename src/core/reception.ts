@@ -1,14 +1,14 @@
-import type { Answers } from './answers.js';
+import { type Answers, waitsForAnswer } from './answers.js';
 import { compareBytes } from './bytes.js';
 import type { Channel } from './channel.js';
 import { nameOf } from './channel-name.js';
 import { resetPayload, UNKNOWN_CHANNEL } from './close-status.js';
 import { MAX_CHANNELS_PER_PEER } from './constants.js';
 import type { Crypto } from './crypto.js';
-import { asSecureWebSocketError, SecureWebSocketError } from './errors.js';
+import { SecureWebSocketError } from './errors.js';
 import { Lineage, lineageIdOf } from './lineage.js';
 import { decodeOpen, encodeOpen, type OpenParameters } from './open-parameters.js';
-import { type Item, Opcode, RECORD_HEADER_LENGTH, type RecordHeader } from './record.js';
+import { asRecordError, type Item, Opcode, RECORD_HEADER_LENGTH, type RecordHeader } from './record.js';
 import type { Session } from './session.js';
 import type { TransportKeys } from './transport-keys.js';
 
@@ -69,8 +69,9 @@ export class Reception {
       return;
     }
     // The other end must learn that it talks to nobody; but what needs no answer gets none.
-    const waits = header.sequenced || items.some(({ opcode }) => opcode === Opcode.PROBE);
-    if (waits) this.#answers.answer(session, header, Opcode.RESET, resetPayload(UNKNOWN_CHANNEL));
+    if (waitsForAnswer(header, items)) {
+      this.#answers.answer(session, header, Opcode.RESET, resetPayload(UNKNOWN_CHANNEL));
+    }
   }
 
   #open(
@@ -92,7 +93,7 @@ export class Reception {
       }
       open = decodeOpen(first.payload);
     } catch (error) {
-      this.#answers.answer(session, header, Opcode.RESET, resetPayload(asError(error).code));
+      this.#answers.answer(session, header, Opcode.RESET, resetPayload(asRecordError(error).code));
       return;
     }
     const refusal = this.#reasonToRefuse(session);
@@ -139,11 +140,7 @@ export class Reception {
       channel.resumeAsAsked(header, now);
       this.#host.resumed(channel, now);
     } catch (error) {
-      this.#host.terminate(channel, asError(error), now);
+      this.#host.terminate(channel, asRecordError(error), now);
     }
   }
-}
-
-function asError(error: unknown): SecureWebSocketError {
-  return asSecureWebSocketError(error, 'PROTOCOL_VIOLATION', 'A record from the peer could not be handled.');
 }

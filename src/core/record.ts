@@ -1,6 +1,6 @@
 import { readUint64, writeUint32, writeUint64 } from './bytes.js';
 import { MAX_RECORD_ITEMS } from './constants.js';
-import { SecureWebSocketError } from './errors.js';
+import { asSecureWebSocketError, SecureWebSocketError } from './errors.js';
 
 /**
  * Records: the plaintext of one transport message (docs/protocol.md, "Records"). A record belongs to one channel: a
@@ -217,6 +217,11 @@ function safe(value: number): number {
 
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+/** What went wrong with a record of the peer. */
+export function asRecordError(error: unknown): SecureWebSocketError {
+  return asSecureWebSocketError(error, 'PROTOCOL_VIOLATION', 'A record from the peer could not be handled.');
 }
 
 function malformed(what: string): SecureWebSocketError {

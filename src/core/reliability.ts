@@ -1,6 +1,6 @@
 import { readUint64, writeUint64 } from './bytes.js';
 import { ACK_DELAY, ACK_EVERY, DEAD_AFTER, HEARTBEAT_INTERVAL } from './constants.js';
-import { SecureWebSocketError } from './errors.js';
+import { violation } from './errors.js';
 import { RoundTrip } from './round-trip.js';
 import { SentRecords } from './sent-records.js';
 
@@ -277,8 +277,4 @@ export class Reliability {
     if (this.sent.isEmpty && !this.isAsking) this.#retryAt = Infinity;
     else if (anew || this.#retryAt === Infinity) this.#retryAt = now + this.#roundTrip.timeout;
   }
-}
-
-function violation(what: string): never {
-  throw new SecureWebSocketError('PROTOCOL_VIOLATION', `The peer ${what}.`);
 }

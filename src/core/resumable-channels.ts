@@ -1,6 +1,6 @@
 import type { Channel } from './channel.js';
 import { toHex } from './bytes.js';
-import { RESUME_WINDOW } from './constants.js';
+import { MAX_RESUMABLE, MAX_RESUMABLE_BYTES, RESUME_WINDOW } from './constants.js';
 import { Deadlines } from './deadlines.js';
 import { SecureWebSocketError } from './errors.js';
 
@@ -47,8 +47,8 @@ export class ResumableChannels {
 
   constructor(options: ResumableChannelsOptions = {}) {
     this.window = options.window ?? RESUME_WINDOW;
-    this.#maxChannels = options.maxChannels ?? 10_000;
-    this.#maxBytes = options.maxBytes ?? 67_108_864;
+    this.#maxChannels = options.maxChannels ?? MAX_RESUMABLE;
+    this.#maxBytes = options.maxBytes ?? MAX_RESUMABLE_BYTES;
   }
 
   /** Channels whose peers are out of reach. */

@@ -28,6 +28,7 @@ import {
   PeerReturn,
 } from './reconnect-policy.js';
 import { parseServerKey } from './trust.js';
+import { waitForAttempt } from './wait-for-attempt.js';
 
 export type { DialOptions };
 
@@ -82,7 +83,6 @@ class DialledChannel implements ChannelPort {
   #peerReturn: PeerReturn | undefined;
   /** Whether whoever answers at the peer's key is asked, the peer itself being gone from where it was. */
   #anyProcess = false;
-  #timer: Timer | undefined;
   #closeTimer: Timer | undefined;
   #stopWaiting: (() => void) | undefined;
 
@@ -236,18 +236,10 @@ class DialledChannel implements ChannelPort {
   #wait(delay: number, error: SecureWebSocketError): void {
     // What comes of an attempt under way is of no interest any more.
     this.#attempt++;
-    const go = (): void => {
-      this.#stopWaiting?.();
-      this.#connect();
-    };
-    // A program that has nothing else to do must not end meanwhile.
-    this.#timer = startTimer(delay, go, true);
-    const forget = platform.onWake(go);
-    this.#stopWaiting = () => {
-      stopTimer(this.#timer);
-      forget();
+    this.#stopWaiting = waitForAttempt(delay, () => {
       this.#stopWaiting = undefined;
-    };
+      this.#connect();
+    });
     this.#listener.reconnecting?.({ attempt: this.#backoff?.attempt ?? 0, delay, error });
   }
 

@@ -1,14 +1,14 @@
 import { asSecureWebSocketError, SecureWebSocketError } from '../core/errors.js';
 import { parseLocation } from '../core/location.js';
-import { platform } from '#platform';
 import type { IncomingChannel, ReconnectAttempt } from './channel-port.js';
-import { monotonicNow, startTimer, stopTimer } from './clock.js';
+import { monotonicNow } from './clock.js';
 import { peerLocation } from './dial.js';
 import { attemptOptions, type DialOptions } from './dial-options.js';
 import type { Link } from './link.js';
 import { leaseLink, type LinkLease } from './link-pool.js';
 import { Backoff, isTerminal, isTerminalLinkCode, parseReconnect } from './reconnect-policy.js';
 import type { Resumption } from './resumption.js';
+import { waitForAttempt } from './wait-for-attempt.js';
 
 export interface ListenOptions extends DialOptions {
   /** Keeps channels while their peers are out of reach, and over the loss of our own link. */
@@ -123,18 +123,9 @@ class Listening implements RelayListener {
       this.#end(error);
       return;
     }
-    const go = (): void => {
-      this.#stopWaiting?.();
+    this.#stopWaiting = waitForAttempt(delay, () => {
       this.#connect();
-    };
-    // A program that does nothing but listen must not end meanwhile.
-    const timer = startTimer(delay, go, true);
-    const forget = platform.onWake(go);
-    this.#stopWaiting = () => {
-      stopTimer(timer);
-      forget();
-      this.#stopWaiting = undefined;
-    };
+    });
     this.#handlers.reconnecting?.({ attempt: this.#backoff?.attempt ?? 0, delay, error });
   }
 

@@ -1,5 +1,5 @@
 import type { Channel } from '../core/channel.js';
-import { RESUME_WINDOW } from '../core/constants.js';
+import { MAX_RESUMABLE, MAX_RESUMABLE_BYTES, RESUME_WINDOW } from '../core/constants.js';
 import { ResumableChannels } from '../core/resumable-channels.js';
 import { monotonicNow, startTimer, stopTimer, type Timer } from './clock.js';
 
@@ -16,8 +16,6 @@ export interface ResumptionOptions {
   maxResumableBytes?: number | undefined;
 }
 
-const MAX_RESUMABLE = 10_000;
-const MAX_RESUMABLE_BYTES = 67_108_864;
 /** The longest that a timer can run, milliseconds: a longer one would be over at once. */
 const MAX_TIMER = 2_147_483_647;
 

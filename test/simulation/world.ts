@@ -1,5 +1,5 @@
 import type { Crypto } from '../../src/core/crypto.js';
-import { seededSodium } from './seeded-sodium.js';
+import { seededSodium } from '../support/seeded-sodium.js';
 import type { Party } from './conversation.js';
 import { Dialled } from './dialled.js';
 import { makePlan, type Plan } from './plan.js';

@@ -9,6 +9,7 @@ import {
   PUBLIC_KEY_LENGTH,
 } from '../../src/core/frame.js';
 import { loadSodium } from '../../src/core/sodium.js';
+import { seededSodium } from './seeded-sodium.js';
 
 const sodium = await loadSodium();
 
@@ -24,23 +25,7 @@ export function seededCrypto(seed: string): Crypto {
     }
     return concat(...blocks).slice(0, length);
   };
-  return {
-    name: 'seeded',
-    randomBytes,
-    x25519PublicKey: secretKey => sodium.x25519PublicKey(secretKey),
-    x25519: (secretKey, publicKey) => sodium.x25519(secretKey, publicKey),
-    aeadEncrypt: (key, nonce, ad, plaintext) => sodium.aeadEncrypt(key, nonce, ad, plaintext),
-    aeadDecrypt: (key, nonce, ad, ciphertext) => sodium.aeadDecrypt(key, nonce, ad, ciphertext),
-    hash: (...parts) => sodium.hash(...parts),
-    deriveKey: (key, id, context) => sodium.deriveKey(key, id, context),
-    ed25519PublicKey: seedOfKey => sodium.ed25519PublicKey(seedOfKey),
-    ed25519Sign: (message, seedOfKey) => sodium.ed25519Sign(message, seedOfKey),
-    ed25519Verify: (signature, message, publicKey) => sodium.ed25519Verify(signature, message, publicKey),
-    equal: (a, b) => sodium.equal(a, b),
-    wipe: secret => {
-      sodium.wipe(secret);
-    },
-  };
+  return seededSodium(randomBytes);
 }
 
 /** What is connected to the network. */
