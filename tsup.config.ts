@@ -40,18 +40,80 @@ const node: Options = {
   splitting: true,
 };
 
-const entries = { index: 'src/index.ts', server: 'src/server.ts' };
+/**
+ * Makes a file declare what it exports, if it only hands on what another one declares. esbuild follows names to where they
+ * are declared: a page that imports one name of `index` would get at once every file that declares another, as long as
+ * something else needs that file later.
+ */
+const ownExports: NonNullable<Options['plugins']>[number] = {
+  name: 'own-exports',
+  renderChunk(code) {
+    const imported = [...code.matchAll(/^import \{([^}]+)\} from /gm)].flatMap(([, names = '']) =>
+      list(names),
+    );
+    const declarations: string[] = [];
+    const exported = code.replace(/^export \{([^}]+)\};$/m, (_statement, names: string) => {
+      const own = list(names).map(name => {
+        if (!imported.includes(name)) return name;
+        declarations.push(`var ${name}Export = ${name};\n`);
+        return `${name}Export as ${name}`;
+      });
+      return `${declarations.join('')}export { ${own.join(', ')} };`;
+    });
+    return { code: exported };
+  },
+};
 
-export default defineConfig([
-  {
+function list(names: string): string[] {
+  return names.split(',').map(name => name.trim());
+}
+
+/** What src/index.ts consists of. */
+const parts = ['client', 'identity', 'key-stores', 'service'];
+
+/**
+ * A build for bundlers and pages. A bundler leaves out a file of which nothing is imported, but splits none, and what two
+ * files share loads with the first of them. So each part is a file; what several of them use, or what is loaded at the
+ * first dial (`#engine`), stands in further ones; and `index` holds no code: it only names the parts.
+ */
+function browser(name: string, outDir: string, options: Options = {}): Options[] {
+  const build: Options = {
     ...common,
-    name: 'browser',
-    entry: { 'browser/index': 'src/index.ts' },
+    ...options,
+    outDir,
     format: 'esm',
     platform: 'browser',
     target: 'es2022',
-    splitting: false,
+    splitting: true,
+  };
+  return [
+    {
+      ...build,
+      name,
+      plugins: [classNames, ownExports],
+      entry: Object.fromEntries(parts.map(part => [part, `src/${part}.ts`])),
+    },
+    {
+      ...build,
+      name: `${name}-index`,
+      entry: { index: 'src/index.ts' },
+      external: parts.map(part => `./${part}.js`),
+    },
+  ];
+}
+
+/** `secure-websocket/lite`: the same sources over another back end of the cryptography (`#crypto` in package.json). */
+const lite: Options = {
+  esbuildOptions(options) {
+    options.conditions = ['secure-websocket-lite'];
   },
+};
+
+const entries = { index: 'src/index.ts', server: 'src/server.ts' };
+
+export default defineConfig([
+  ...browser('browser', 'dist/browser'),
+  ...browser('browser-lite', 'dist/browser-lite', lite),
   {
     ...node,
     name: 'node-esm',
@@ -68,7 +130,17 @@ export default defineConfig([
     treeshake: true,
   },
   {
+    ...node,
+    ...lite,
+    name: 'node-lite',
+    outDir: 'dist/lite',
+    entry: { index: 'src/index.ts' },
+    format: ['esm', 'cjs'],
+    treeshake: true,
+  },
+  {
     ...common,
+    // Those of `secure-websocket/lite` are the same: its classes are of one type with those of the other entries.
     name: 'types',
     entry: entries,
     format: ['esm', 'cjs'],

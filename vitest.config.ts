@@ -40,7 +40,15 @@ export default defineConfig({
       // The same suite in every engine that is here.
       ...browserEngines().map(({ engine, provider }) => ({
         // Found in advance: found late, it would reload the page in the middle of a test.
-        optimizeDeps: { include: ['libsodium-wrappers'] },
+        optimizeDeps: {
+          include: [
+            'libsodium-wrappers',
+            '@noble/ciphers/chacha.js',
+            '@noble/curves/ed25519.js',
+            '@noble/hashes/blake2.js',
+            '@noble/hashes/sha2.js',
+          ],
+        },
         test: {
           name: `engine-${engine}`,
           include: ['test/browser/**/*.test.ts'],

@@ -1,11 +1,22 @@
-// The relay of one adapter, in a process of its own, so that its CPU time is its own.
-import { adapterNamed } from './adapters/index.js';
+// The relay of one adapter, in a process of its own, so that its CPU time and its memory are its own.
+import { setTimeout as delay } from 'node:timers/promises';
+import { loadAdapter } from './adapters/index.js';
+import { answer } from './answer.js';
+import { microseconds } from './statistics.js';
 
-const relay = await adapterNamed(process.argv[2]).startRelay();
+/** What a connection leaves behind when it is registered has this long to go, milliseconds. */
+const SETTLING = 200;
 
-process.on('message', request => {
-  if (request === 'cpu') process.send({ cpu: process.cpuUsage() });
+answer({
+  async start({ adapter }) {
+    const { startRelay } = await loadAdapter(adapter);
+    return (await startRelay()).url;
+  },
+  cpu: () => microseconds(process.cpuUsage()),
+  async memory() {
+    globalThis.gc();
+    await delay(SETTLING);
+    globalThis.gc();
+    return process.memoryUsage.rss();
+  },
 });
-// The parent has gone, or wants this to end.
-process.on('disconnect', () => process.exit());
-process.send({ url: relay.url });

@@ -2,7 +2,17 @@
  * What a client imports, in browsers and in Node. In both, `SecureWebSocketServer` is here too: listening at a public
  * key behind a relay needs no port. For servers with ports, and for relays, see `secure-websocket/server`.
  */
-export { ClientSecureWebSocket } from './socket/client-secure-web-socket.js';
+export {
+  ClientSecureWebSocket,
+  FirstUseTrustStore,
+  formatAddress,
+  parseAddress,
+  SecureWebSocketError,
+} from './client.js';
+export { Identity } from './identity.js';
+export { IndexedDbKeyStore, MemoryKeyStore } from './key-stores.js';
+export { SecureWebSocketServer, ServerSecureWebSocket } from './service.js';
+
 export type { ClientSecureWebSocketEventMap } from './socket/client-secure-web-socket.js';
 export type { ClientSecureWebSocketOptions } from './socket/client-secure-web-socket-options.js';
 export type { ClientUrlSource } from './socket/client-url.js';
@@ -13,24 +23,16 @@ export type {
   SecureWebSocketReconnectingEvent,
   UnacknowledgedData,
 } from './socket/events.js';
-export { SecureWebSocketServer } from './socket/secure-web-socket-server.js';
 export type { SecureWebSocketServerOptions } from './socket/secure-web-socket-server.js';
-export { ServerSecureWebSocket } from './socket/server-secure-web-socket.js';
 export type { UnacknowledgedServerMessage } from './socket/server-messages.js';
 export type { RelayedRequest } from './socket/relayed-request.js';
 
-export { Identity } from './core/identity.js';
-export { formatAddress, parseAddress } from './core/address.js';
-export { SecureWebSocketError } from './core/errors.js';
 export type { ErrorCode } from './core/errors.js';
 
-export { IndexedDbKeyStore } from './link/indexed-db-key-store.js';
-export { MemoryKeyStore } from './link/memory-key-store.js';
 export type { KeyStore } from './link/key-store.js';
 export type { ReconnectAttempt } from './link/channel-port.js';
 export type { Provided } from './link/dial-options.js';
 export type { Reconnect, ReconnectOptions } from './link/reconnect-policy.js';
 export type { ResumptionOptions } from './link/resumption.js';
-export { FirstUseTrustStore } from './link/trust.js';
 export type { ServerKey, TrustStore } from './link/trust.js';
 export type { WebSocketConstructor, WebSocketLike } from './link/raw-socket.js';

@@ -5,8 +5,6 @@ import { WebSocket, WebSocketServer } from 'ws';
 
 const ADDRESS_LENGTH = 32;
 
-export const name = 'plain-ws';
-
 export async function startRelay() {
   const clients = new Map();
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false });
@@ -25,35 +23,39 @@ export async function startRelay() {
     });
   });
   await once(server, 'listening');
-  return { url: `ws://127.0.0.1:${server.address().port}`, close: () => server.close() };
+  return { url: `ws://127.0.0.1:${server.address().port}` };
 }
 
-async function register(url) {
-  const address = randomBytes(ADDRESS_LENGTH);
+export function createIdentity() {
+  return randomBytes(ADDRESS_LENGTH);
+}
+
+export async function listen(url, identity, onMessage) {
+  await register(url, identity, onMessage);
+  return { address: identity };
+}
+
+export async function dial(url, identity, address, onMessage) {
+  const socket = await register(url, identity, onMessage);
+  return { send: payload => sendTo(socket, address, payload) };
+}
+
+async function register(url, address, onMessage) {
   const socket = new WebSocket(url, { perMessageDeflate: false });
   await once(socket, 'open');
   socket.send(address);
   await once(socket, 'message');
-  return { address, socket };
+  socket.on('message', data => {
+    onMessage(data.subarray(ADDRESS_LENGTH), payload => {
+      sendTo(socket, data.subarray(0, ADDRESS_LENGTH), payload);
+    });
+  });
+  return socket;
 }
 
-/** Two clients of the relay: `send` passes a message from one to the other, where `onMessage` is called with it. */
-export async function connect(url, onMessage) {
-  const sender = await register(url);
-  const receiver = await register(url);
-  receiver.socket.on('message', data => {
-    onMessage(data.subarray(ADDRESS_LENGTH));
-  });
-  return {
-    send: payload => {
-      const message = Buffer.allocUnsafe(ADDRESS_LENGTH + payload.length);
-      receiver.address.copy(message);
-      message.set(payload, ADDRESS_LENGTH);
-      sender.socket.send(message);
-    },
-    close: () => {
-      sender.socket.terminate();
-      receiver.socket.terminate();
-    },
-  };
+function sendTo(socket, address, payload) {
+  const message = Buffer.allocUnsafe(ADDRESS_LENGTH + payload.length);
+  address.copy(message);
+  message.set(payload, ADDRESS_LENGTH);
+  socket.send(message);
 }

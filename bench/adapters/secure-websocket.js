@@ -3,34 +3,31 @@ import { once } from 'node:events';
 import { ClientSecureWebSocket } from 'secure-websocket';
 import { Identity, Relay, SecureWebSocketServer } from 'secure-websocket/server';
 
-export const name = 'secure-websocket';
-
 export async function startRelay() {
   const relay = new Relay({ port: 0, host: '127.0.0.1', identity: await Identity.generate() });
   await relay.listen();
-  return { url: relay.url, close: () => relay.close() };
+  return { url: relay.url };
 }
 
-/** Two clients of the relay: `send` passes a message from one to the other, where `onMessage` is called with it. */
-export async function connect(url, onMessage) {
-  const identity = await Identity.generate();
+export function createIdentity() {
+  return Identity.generate();
+}
+
+export async function listen(url, identity, onMessage) {
   const server = new SecureWebSocketServer({ relay: url, identity });
-  await once(server, 'listening');
   server.on('connection', socket => {
-    socket.on('message', onMessage);
+    const reply = payload => socket.send(payload);
+    socket.on('message', data => onMessage(data, reply));
   });
-  const client = new ClientSecureWebSocket(`${url}/${identity.publicKey}`, [], {
-    identity: await Identity.generate(),
-  });
-  await once(client, 'open');
-  return {
-    send: payload => {
-      client.send(payload);
-    },
-    close: async () => {
-      client.close();
-      await once(client, 'close');
-      server.close();
-    },
-  };
+  await once(server, 'listening');
+  return { address: identity.publicKey };
+}
+
+export async function dial(url, identity, address, onMessage) {
+  const socket = new ClientSecureWebSocket(`${url}/${address}`, [], { identity });
+  socket.binaryType = 'arraybuffer';
+  const send = payload => socket.send(payload);
+  socket.addEventListener('message', ({ data }) => onMessage(new Uint8Array(data), send));
+  await once(socket, 'open');
+  return { send };
 }

@@ -1,7 +1,7 @@
 // npm start: a relay on loopback, and one page that uses it. Open the page in two tabs and talk.
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +13,7 @@ const PORT = Number(process.env.PORT ?? 8080);
 
 const require = createRequire(import.meta.url);
 const here = name => fileURLToPath(new URL(name, import.meta.url));
+const library = here('../../dist/browser/');
 const libsodium = createRequire(require.resolve('libsodium-wrappers')).resolve('libsodium');
 
 // What the page may load, and nothing else.
@@ -23,7 +24,9 @@ const files = new Map([
   ...['chat.js', 'view.js', 'relay-view.js', 'tab-name.js'].map(name =>
     script(`/${name}`, here(`page/${name}`)),
   ),
-  script('/secure-websocket.js', here('../../dist/browser/index.js')),
+  ...(await readdir(library))
+    .filter(name => name.endsWith('.js'))
+    .map(name => script(`/secure-websocket/${name}`, library + name)),
   script('/libsodium-wrappers.mjs', esm(require.resolve('libsodium-wrappers'), 'libsodium-wrappers')),
   script('/libsodium.mjs', esm(libsodium, 'libsodium')),
 ]);

@@ -16,12 +16,11 @@ import { decodeOpenAccept, decodeOpenRefuse, type OpenParameters } from './open-
 import { Opening } from './opening.js';
 import { Outbox } from './outbox.js';
 import {
-  decodeItems,
   encodeAcknowledgement,
   encodeSingleItem,
-  isUnsequenced,
   type Item,
   itemLength,
+  ItemReader,
   Opcode,
   RECORD_HEADER_LENGTH,
   type RecordHeader,
@@ -86,8 +85,8 @@ export class Channel {
     this.opener = options.opener;
     this.emit = options.emit;
     this.#opening = new Opening(options.crypto);
-    this.#inbox = new Inbox(options.maxPayload, message => {
-      this.emit({ type: 'message', channel: this, ...message });
+    this.#inbox = new Inbox(options.maxPayload, (data, isText) => {
+      this.emit({ type: 'message', channel: this, data, isText });
     });
     this.#state = options.opener ? 'opening' : 'incoming';
   }
@@ -228,7 +227,7 @@ export class Channel {
     this.#state = 'open';
   }
 
-  /** Queues one message. `data` must not change afterwards. */
+  /** Queues one message. `data` is copied. */
   send(data: Uint8Array, isText: boolean): void {
     if (this.#state === 'open') this.#outbox.message(data, isText);
   }
@@ -293,6 +292,7 @@ export class Channel {
     this.#resuming = undefined;
     this.#isWatched = true;
     this.#reliability.suspend();
+    this.#outbox.rest();
     this.emit({ type: 'suspended', channel: this, error });
   }
 
@@ -407,21 +407,27 @@ export class Channel {
   }
 
   #writeNews(capacity: number, now: number): Uint8Array {
-    const writer = new RecordWriter(Math.min(capacity, this.#estimate()));
+    const isOpen = this.#state === 'open' || this.#state === 'closing';
+    // What goes first must not come behind messages, and what must not wait needs room.
+    const reserve =
+      (this.#pong ? itemLength(this.#pong.length) : 0) + (this.#inbox.owesCredit ? CREDIT_LENGTH : 0);
+    const batch = isOpen && !this.#openItem ? this.#outbox.takeBatch(capacity, reserve) : undefined;
+    const writer = batch?.writer ?? new RecordWriter(capacity, this.#estimate());
     const { sent } = this.#reliability;
     const number = sent.end;
-    let bytes = 0;
-    let hasData = false;
+    let bytes = batch?.bytes ?? 0;
+    let hasData = batch !== undefined;
     if (this.#openItem) {
       writer.item(this.#openItem.opcode, true, this.#openItem.payload);
       this.#openItem = undefined;
     }
-    if (this.#pong) {
+    if (this.#pong && writer.space >= itemLength(this.#pong.length)) {
       writer.item(Opcode.PONG, true, this.#pong);
       this.#pong = undefined;
     }
-    if (this.#state === 'open' || this.#state === 'closing') {
-      if (this.#inbox.owesCredit) writer.item(Opcode.CREDIT, true, this.#inbox.takeCredit());
+    if (isOpen) {
+      if (this.#inbox.owesCredit && writer.space >= CREDIT_LENGTH)
+        writer.item(Opcode.CREDIT, true, this.#inbox.takeCredit());
       while (this.#outbox.isReady) {
         const written = this.#outbox.write(writer);
         if (!written) break;
@@ -447,28 +453,29 @@ export class Channel {
    */
   receive(header: RecordHeader, record: Uint8Array, keys: TransportKeys, now: number): void {
     if (this.#state === 'closed') return;
-    const items = decodeItems(record);
-    if (!header.sequenced && items.some(item => !isUnsequenced(item.opcode))) {
+    const items = new ItemReader(record);
+    if (!header.sequenced && items.hasSequenced) {
       violation('sent data in a record without a sequence number');
     }
-    if (header.sequenced && items.some(item => isUnsequenced(item.opcode))) {
+    if (header.sequenced && items.hasUnsequenced) {
       violation('sent what stands outside of the sequence in a record with a sequence number');
     }
     if (this.isResuming) {
       // Nothing else can be made sense of before it is known where the peer stands.
-      const item = items.find(({ opcode }) => opcode === Opcode.RESUME || opcode === Opcode.RESET);
-      if (item?.opcode === Opcode.RESUME) this.#resumeAnswered(header, item.payload, keys, now);
-      else if (item) this.#reset(item.payload);
+      while (items.next()) {
+        if (items.opcode === Opcode.RESET) return this.#reset(items.payload);
+        if (items.opcode === Opcode.RESUME) return this.#resumeAnswered(header, items.payload, keys, now);
+      }
       return;
     }
     this.#reliability.heard(header.acknowledgement, now);
     const isNext = this.#reliability.accept(header.sequenced, header.sequence, now);
     if (isNext || !header.sequenced) {
-      for (const item of items) {
+      while (items.next()) {
+        if (header.sequenced) this.#receiveItem(items);
+        else this.#receiveReport(items, header, now);
         // An item may end the channel; the compiler cannot see that.
         if ((this.#state as ChannelState) === 'closed') return;
-        if (header.sequenced) this.#receiveItem(item);
-        else this.#receiveReport(item, header, now);
       }
     }
     this.#finishClose();
@@ -633,17 +640,19 @@ export class Channel {
   }
 
   #canSendClose(): boolean {
-    return this.#closeToSend !== undefined && !this.closeSent && this.#outbox.length === 0;
+    return this.#closeToSend !== undefined && !this.closeSent && this.#outbox.isEmpty;
   }
 
   /** No less than the next record takes, so that a small one takes little memory. */
   #estimate(): number {
     const control = (this.#openItem?.payload.length ?? 0) + CONTROL_ROOM;
-    return RECORD_HEADER_LENGTH + control + this.#outbox.bytes + 16 * this.#outbox.length;
+    return RECORD_HEADER_LENGTH + control + this.#outbox.estimate;
   }
 }
 
 const EMPTY = new Uint8Array(0);
+
+const CREDIT_LENGTH = itemLength(8);
 
 /** Room for one of each control item, the largest possible. */
 const CONTROL_ROOM = 512;

@@ -37,6 +37,19 @@ export interface Crypto {
     ciphertext: Uint8Array,
   ): Uint8Array | undefined;
 
+  /**
+   * ChaCha20-Poly1305 without associated data, without an array of its own: writes the ciphertext and the 16-byte tag
+   * to `out` from `offset` on. `out` must have room for them and must not share memory with `plaintext`.
+   */
+  aeadSeal(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, out: Uint8Array, offset: number): void;
+
+  /**
+   * The plaintext of what {@link aeadSeal} wrote, or `undefined` when the tag does not match or there is none. The
+   * result is the caller's to keep, and may be the beginning of `sealed` itself: whatever comes out, what was in
+   * `sealed` is of no use afterwards.
+   */
+  aeadOpen(key: Uint8Array, nonce: Uint8Array, sealed: Uint8Array): Uint8Array | undefined;
+
   /** BLAKE2b with 64 bytes of output over the concatenation of `parts` (RFC 7693, unkeyed). */
   hash(...parts: Uint8Array[]): Uint8Array;
 
@@ -57,3 +70,9 @@ export interface Crypto {
   /** Overwrites a secret with zeros. */
   wipe(secret: Uint8Array): void;
 }
+
+/**
+ * What `#crypto` exports, by which the back end of a build is imported: loads it at the first call, and gives the same
+ * one to all. Rejects when it cannot be loaded; a later call tries again.
+ */
+export type LoadCrypto = () => Promise<Crypto>;

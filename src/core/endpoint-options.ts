@@ -18,6 +18,8 @@ export interface EndpointOptions {
   readonly connectionId: number;
   /** Largest frame, bytes, header included. */
   readonly maxFrame: number;
+  /** Memory for one frame of so many bytes. Default: a new array. */
+  readonly allocate?: ((length: number) => Uint8Array) | undefined;
   /** Largest whole message that channels accept, bytes. */
   readonly maxPayload?: number | undefined;
   /** What `Endpoint.resumables` is to begin with. */

@@ -14,7 +14,14 @@ import {
 import { Deadlines } from './deadlines.js';
 import type { EndpointEvent, EndpointOptions } from './endpoint-options.js';
 import { type ErrorCode, SecureWebSocketError } from './errors.js';
-import { decodeFrame, ENVELOPE_HEADER_LENGTH, encodeEnvelope, encodeListen, peerAddress } from './frame.js';
+import {
+  decodeFrame,
+  ENVELOPE_HEADER_LENGTH,
+  encodeEnvelope,
+  encodeListen,
+  peerAddress,
+  writeEnvelopeHeader,
+} from './frame.js';
 import { LinkEcho } from './link-echo.js';
 import { encodeOpen, type OpenParameters } from './open-parameters.js';
 import {
@@ -88,7 +95,7 @@ export class Endpoint implements Carrier {
       address: this.#address,
       wallClock,
       owner: {
-        send: (address, ...body) => this.#frames.push(encodeEnvelope(address, ...body)),
+        send: (address, body) => this.#frames.push(encodeEnvelope(address, body)),
         acceptsStrangers: () => this.#listening,
         established: (attempt, session) => {
           this.#established(attempt, session);
@@ -266,7 +273,7 @@ export class Endpoint implements Carrier {
   }
 
   /**
-   * Handles one frame.
+   * Handles one frame, which must not be used afterwards: plaintext may take its place.
    * @throws SecureWebSocketError `FRAME_MALFORMED` when the server breaks the protocol: the link is of no use then.
    */
   receive(bytes: Uint8Array, now: number): void {
@@ -617,7 +624,10 @@ export class Endpoint implements Carrier {
   }
 
   #seal(session: Session, keys: TransportKeys, record: Uint8Array): number {
-    const frame = encodeEnvelope(session.address, ...keys.seal(record));
+    const length = ENVELOPE_HEADER_LENGTH + TRANSPORT_OVERHEAD + record.length;
+    const frame = this.#options.allocate?.(length) ?? new Uint8Array(length);
+    writeEnvelopeHeader(frame, session.address);
+    keys.seal(record, frame, ENVELOPE_HEADER_LENGTH);
     this.#frames.push(frame);
     return frame.length;
   }

@@ -43,19 +43,18 @@ export function isReachedBy(dialled: Uint8Array, source: Uint8Array): boolean {
   return compareBytes(dialled.subarray(0, PUBLIC_KEY_LENGTH), source.subarray(0, PUBLIC_KEY_LENGTH)) === 0;
 }
 
-/** One ENVELOPE frame: the peer address, then the sealed body in one or more parts. */
-export function encodeEnvelope(address: Uint8Array, ...body: Uint8Array[]): Uint8Array {
-  let length = ENVELOPE_HEADER_LENGTH;
-  for (const part of body) length += part.length;
-  const frame = new Uint8Array(length);
+/** One ENVELOPE frame: the peer address, then the sealed body. */
+export function encodeEnvelope(address: Uint8Array, body: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(ENVELOPE_HEADER_LENGTH + body.length);
+  writeEnvelopeHeader(frame, address);
+  frame.set(body, ENVELOPE_HEADER_LENGTH);
+  return frame;
+}
+
+/** Makes an ENVELOPE frame of `frame`, in which the sealed body has its place behind `ENVELOPE_HEADER_LENGTH` bytes. */
+export function writeEnvelopeHeader(frame: Uint8Array, address: Uint8Array): void {
   frame[0] = FrameType.ENVELOPE;
   frame.set(address, 1);
-  let offset = ENVELOPE_HEADER_LENGTH;
-  for (const part of body) {
-    frame.set(part, offset);
-    offset += part.length;
-  }
-  return frame;
 }
 
 /** One NOTICE frame. `address` is the 36-byte peer address that it is about. */

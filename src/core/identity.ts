@@ -1,7 +1,7 @@
+import { loadCrypto } from '#crypto';
 import { toHex } from './bytes.js';
 import type { Crypto, KeyPair } from './crypto.js';
 import { SecureWebSocketError } from './errors.js';
-import { loadSodium } from './sodium.js';
 
 const SEED_LENGTH = 32;
 
@@ -49,9 +49,9 @@ export class Identity {
     this.signingKey = toHex(crypto.ed25519PublicKey(this.#signingSeed));
   }
 
-  /** A new identity from 32 random bytes. `crypto` is libsodium unless given. */
+  /** A new identity from 32 random bytes. `crypto` is the back end of this build unless given. */
   static async generate(crypto?: Crypto): Promise<Identity> {
-    const backEnd = crypto ?? (await loadSodium());
+    const backEnd = crypto ?? (await loadCrypto());
     const seed = backEnd.randomBytes(SEED_LENGTH);
     const identity = new Identity(backEnd, seed);
     backEnd.wipe(seed);
@@ -59,11 +59,11 @@ export class Identity {
   }
 
   /**
-   * The identity of a seed that was kept. `crypto` is libsodium unless given.
+   * The identity of a seed that was kept. `crypto` is the back end of this build unless given.
    * Rejects with SecureWebSocketError `INVALID_SEED` as the constructor does.
    */
   static async fromSeed(seed: Uint8Array, crypto?: Crypto): Promise<Identity> {
-    return new Identity(crypto ?? (await loadSodium()), seed);
+    return new Identity(crypto ?? (await loadCrypto()), seed);
   }
 
   /** The X25519 public key, 32 bytes, a copy. */

@@ -8,14 +8,14 @@ import type { Message } from './sent-records.js';
 /** What arrives on a channel: puts messages together, keeps them while nobody reads, and counts the credit of the peer. */
 export class Inbox {
   readonly #assembler: MessageAssembler;
-  readonly #deliver: (message: Message) => void;
+  readonly #deliver: (data: Uint8Array, isText: boolean) => void;
   #paused = false;
   #messages: Message[] = [];
   #consumed = 0;
   #owed = 0;
   #limitTold = RECEIVE_WINDOW;
 
-  constructor(maxPayload: number, deliver: (message: Message) => void) {
+  constructor(maxPayload: number, deliver: (data: Uint8Array, isText: boolean) => void) {
     this.#assembler = new MessageAssembler(maxPayload);
     this.#deliver = deliver;
   }
@@ -58,7 +58,7 @@ export class Inbox {
     }
     if (!message) return;
     if (this.#paused) this.#messages.push({ ...message, data: compact(message.data) });
-    else this.#deliver(message);
+    else this.#deliver(message.data, message.isText);
   }
 
   pause(): void {
@@ -71,7 +71,7 @@ export class Inbox {
     this.#paused = false;
     const messages = this.#messages;
     this.#messages = [];
-    for (const message of messages) this.#deliver(message);
+    for (const { data, isText } of messages) this.#deliver(data, isText);
     this.#consumed += this.#owed;
     this.#owed = 0;
     return true;

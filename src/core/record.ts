@@ -1,5 +1,6 @@
-import { readUint64, writeUint32, writeUint64 } from './bytes.js';
-import { MAX_RECORD_ITEMS } from './constants.js';
+import { readUint32, readUint64, writeUint32, writeUint64 } from './bytes.js';
+import { BufferPool } from './buffer-pool.js';
+import { MAX_POOLED_RECORD_BYTES, MAX_RECORD_ITEMS } from './constants.js';
 import { asSecureWebSocketError, SecureWebSocketError } from './errors.js';
 
 /**
@@ -70,43 +71,103 @@ export function payloadThatFits(space: number): number {
   return space < 2 ? -1 : space - 1 - varintLength(space);
 }
 
+/** Memory of records, for all channels. */
+const memory = new BufferPool(MAX_POOLED_RECORD_BYTES);
+
+/** Gives back the memory of a record that `RecordWriter` made, and that nobody uses any more. */
+export function recycleRecord(record: Uint8Array): void {
+  memory.give(record.buffer);
+}
+
 /** Writes one record into memory of its own, item after item. */
 export class RecordWriter {
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  #capacity: number;
+  #bytes: Uint8Array;
   #offset = RECORD_HEADER_LENGTH;
   #items = 0;
 
-  /** `capacity`: the most bytes that the record may have, header included. */
-  constructor(capacity: number) {
-    this.#bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.#bytes.buffer);
+  /** `capacity`: the most bytes that the record may have, header included. `expected`: how many it is likely to have. */
+  constructor(capacity: number, expected = capacity) {
+    this.#capacity = capacity;
+    const length = Math.min(capacity, Math.max(expected, RECORD_HEADER_LENGTH));
+    this.#bytes = memory.take(length);
   }
 
   get isEmpty(): boolean {
     return this.#offset === RECORD_HEADER_LENGTH;
   }
 
+  /** Bytes that the record has so far, header included. */
+  get length(): number {
+    return this.#offset;
+  }
+
   /** Bytes that are left for items: none once there are as many items as a record may have. */
   get space(): number {
-    return this.#items >= MAX_RECORD_ITEMS ? 0 : this.#bytes.length - this.#offset;
+    return this.#items >= MAX_RECORD_ITEMS ? 0 : this.#capacity - this.#offset;
+  }
+
+  /** Lowers the capacity, if it is higher. False when the record is longer than that already. */
+  limit(capacity: number): boolean {
+    this.#capacity = Math.min(this.#capacity, capacity);
+    return this.#offset <= capacity;
+  }
+
+  /** Takes over all items of another record that is being written; false, and nothing was done, when there is no room. */
+  append(other: RecordWriter): boolean {
+    const length = other.#offset - RECORD_HEADER_LENGTH;
+    if (this.#items + other.#items > MAX_RECORD_ITEMS || length > this.space) return false;
+    this.#reserve(length);
+    this.#bytes.set(other.#bytes.subarray(RECORD_HEADER_LENGTH, other.#offset), this.#offset);
+    this.#offset += length;
+    this.#items += other.#items;
+    return true;
+  }
+
+  /** Keeps no more memory than it needs, as nothing will be added soon. */
+  compact(): void {
+    if (this.#bytes.length > this.#offset) this.#move(new Uint8Array(this.#offset));
   }
 
   item(opcode: Opcode, fin: boolean, payload: Uint8Array): void {
+    const { length } = payload;
+    this.#reserve(itemLength(length));
     this.#bytes[this.#offset++] = fin ? opcode | FIN : opcode;
-    this.#offset = writeVarint(this.#view, this.#offset, payload.length);
+    this.#offset = writeVarint(this.#bytes, this.#offset, length);
     this.#bytes.set(payload, this.#offset);
-    this.#offset += payload.length;
+    this.#offset += length;
     this.#items++;
+  }
+
+  /** The items so far; payloads are views of the record. */
+  items(): Item[] {
+    return decodeItems(this.#bytes.subarray(0, this.#offset));
   }
 
   /** The record. The writer must not be used afterwards. */
   finish(header: RecordHeader): Uint8Array {
-    this.#view.setUint32(0, header.channelId);
-    this.#bytes[4] = (header.sequenced ? RecordFlag.SEQUENCED : 0) | (header.opener ? RecordFlag.OPENER : 0);
-    writeUint64(this.#bytes, 5, header.sequence);
-    writeUint64(this.#bytes, 13, header.acknowledgement);
-    return this.#bytes.subarray(0, this.#offset);
+    const bytes = this.#bytes;
+    writeUint32(bytes, 0, header.channelId);
+    bytes[4] = (header.sequenced ? RecordFlag.SEQUENCED : 0) | (header.opener ? RecordFlag.OPENER : 0);
+    writeUint64(bytes, 5, header.sequence);
+    writeUint64(bytes, 13, header.acknowledgement);
+    // It may be kept for long: what is much larger than the record is not.
+    if (bytes.length <= 2 * this.#offset) return bytes.subarray(0, this.#offset);
+    const record = bytes.slice(0, this.#offset);
+    recycleRecord(bytes);
+    return record;
+  }
+
+  #reserve(more: number): void {
+    const length = this.#offset + more;
+    if (length <= this.#bytes.length) return;
+    this.#move(memory.take(Math.min(this.#capacity, Math.max(length, 2 * this.#bytes.length))));
+  }
+
+  #move(bytes: Uint8Array): void {
+    bytes.set(this.#bytes.subarray(0, this.#offset));
+    recycleRecord(this.#bytes);
+    this.#bytes = bytes;
   }
 }
 
@@ -127,6 +188,12 @@ export function isUnsequenced(opcode: Opcode): boolean {
   return opcode === Opcode.RESET || opcode >= Opcode.PROBE;
 }
 
+/** One bit for each opcode that does. */
+const UNSEQUENCED = Object.values(Opcode).reduce<number>(
+  (bits, opcode) => (isUnsequenced(opcode) ? bits | (1 << opcode) : bits),
+  0,
+);
+
 /** Writes anew what may have changed since a record was sent: its channel was resumed under another id, records arrived. */
 export function updateHeader(record: Uint8Array, channelId: number, acknowledgement: number): void {
   writeUint32(record, 0, channelId);
@@ -142,9 +209,8 @@ export function decodeRecordHeader(record: Uint8Array): RecordHeader {
   if (record.length < RECORD_HEADER_LENGTH || flags === undefined)
     throw malformed('is shorter than its header');
   if ((flags & ~(RecordFlag.SEQUENCED | RecordFlag.OPENER)) !== 0) throw malformed('has unknown flags');
-  const view = viewOf(record);
   return {
-    channelId: view.getUint32(0),
+    channelId: readUint32(record, 0),
     sequenced: (flags & RecordFlag.SEQUENCED) !== 0,
     opener: (flags & RecordFlag.OPENER) !== 0,
     sequence: safe(readUint64(record, 5)),
@@ -153,27 +219,75 @@ export function decodeRecordHeader(record: Uint8Array): RecordHeader {
 }
 
 /**
- * Reads the items of a record; payloads are views of it. The whole record is checked before anything of it is used.
- * @throws SecureWebSocketError `RECORD_MALFORMED`
+ * Reads the items of a record one after the other, without an object for each: a record may hold thousands. It is
+ * itself the item that was read last; `payload` is a view of the record.
  */
-export function decodeItems(record: Uint8Array): Item[] {
-  const view = viewOf(record);
-  const items: Item[] = [];
-  let offset = RECORD_HEADER_LENGTH;
-  while (offset < record.length) {
+export class ItemReader implements Item {
+  opcode: Opcode = Opcode.CONTINUATION;
+  fin = false;
+  readonly #record: Uint8Array;
+  #start = RECORD_HEADER_LENGTH;
+  #end = RECORD_HEADER_LENGTH;
+  #kinds = 0;
+
+  /**
+   * Checks the whole record before anything of it is used.
+   * @throws SecureWebSocketError `RECORD_MALFORMED`
+   */
+  constructor(record: Uint8Array) {
+    this.#record = record;
+    for (let count = 0; this.next(); count++) {
+      if (count === MAX_RECORD_ITEMS) throw malformed(`holds more than ${String(MAX_RECORD_ITEMS)} items`);
+      this.#kinds |= 1 << this.opcode;
+    }
+    this.#end = RECORD_HEADER_LENGTH;
+  }
+
+  /** Whether the record holds an item that stands outside of the sequence, and whether it holds one that does not. */
+  get hasUnsequenced(): boolean {
+    return (this.#kinds & UNSEQUENCED) !== 0;
+  }
+
+  get hasSequenced(): boolean {
+    return (this.#kinds & ~UNSEQUENCED) !== 0;
+  }
+
+  get payload(): Uint8Array {
+    return this.#record.subarray(this.#start, this.#end);
+  }
+
+  /** Moves on to the next item; false when there is none. */
+  next(): boolean {
+    const record = this.#record;
+    let offset = this.#end;
+    if (offset >= record.length) return false;
     const first = record[offset++] ?? 0;
     const opcode = first & ~FIN;
-    if (items.length === MAX_RECORD_ITEMS)
-      throw malformed(`holds more than ${String(MAX_RECORD_ITEMS)} items`);
     if (!isOpcode(opcode)) throw malformed('holds an item with an unknown opcode');
     if (offset >= record.length) throw malformed('ends inside an item');
     const fieldLength = 1 << ((record[offset] ?? 0) >> 6);
     if (offset + fieldLength > record.length) throw malformed('ends inside an item');
-    const length = readVarint(view, offset, fieldLength);
+    const length = readVarint(record, offset, fieldLength);
     offset += fieldLength;
     if (length > record.length - offset) throw malformed('holds an item that is longer than the record');
-    items.push({ opcode, fin: (first & FIN) !== 0, payload: record.subarray(offset, offset + length) });
-    offset += length;
+    this.opcode = opcode;
+    this.fin = (first & FIN) !== 0;
+    this.#start = offset;
+    this.#end = offset + length;
+    return true;
+  }
+}
+
+/**
+ * The items of a record; payloads are views of it. The whole record is checked before anything of it is used.
+ * @throws SecureWebSocketError `RECORD_MALFORMED`
+ */
+export function decodeItems(record: Uint8Array): Item[] {
+  const items: Item[] = [];
+  const reader = new ItemReader(record);
+  while (reader.next()) {
+    const { opcode, fin, payload } = reader;
+    items.push({ opcode, fin, payload });
   }
   return items;
 }
@@ -191,32 +305,35 @@ function varintLength(value: number): 1 | 2 | 4 | 8 {
   return 8;
 }
 
-function writeVarint(view: DataView, offset: number, value: number): number {
+// Byte by byte where it is done for every message: a DataView costs more than all the rest of a small one.
+
+function writeVarint(bytes: Uint8Array, offset: number, value: number): number {
   const length = varintLength(value);
-  if (length === 1) view.setUint8(offset, value);
-  else if (length === 2) view.setUint16(offset, value | 0x4000);
-  else if (length === 4) view.setUint32(offset, (value | 0x80000000) >>> 0);
-  else {
-    view.setUint32(offset, (Math.floor(value / 2 ** 32) | 0xc0000000) >>> 0);
-    view.setUint32(offset + 4, value >>> 0);
+  if (length === 1) {
+    bytes[offset] = value;
+  } else if (length === 2) {
+    bytes[offset] = (value >> 8) | 0x40;
+    bytes[offset + 1] = value;
+  } else if (length === 4) {
+    writeUint32(bytes, offset, value + 2 ** 31);
+  } else {
+    writeUint64(bytes, offset, value);
+    bytes[offset] = (bytes[offset] ?? 0) | 0xc0;
   }
   return offset + length;
 }
 
-function readVarint(view: DataView, offset: number, length: number): number {
-  if (length === 1) return view.getUint8(offset) & 0x3f;
-  if (length === 2) return view.getUint16(offset) & 0x3fff;
-  if (length === 4) return view.getUint32(offset) & 0x3fffffff;
-  return safe((view.getUint32(offset) & 0x3fffffff) * 2 ** 32 + view.getUint32(offset + 4));
+function readVarint(bytes: Uint8Array, offset: number, length: number): number {
+  const first = (bytes[offset] ?? 0) & 0x3f;
+  if (length === 1) return first;
+  if (length === 2) return (first << 8) | (bytes[offset + 1] ?? 0);
+  if (length === 4) return readUint32(bytes, offset) & 0x3fffffff;
+  return safe((readUint32(bytes, offset) & 0x3fffffff) * 2 ** 32 + readUint32(bytes, offset + 4));
 }
 
 function safe(value: number): number {
   if (value > Number.MAX_SAFE_INTEGER) throw malformed('holds a number above 2^53');
   return value;
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** What went wrong with a record of the peer. */

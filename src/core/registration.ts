@@ -9,6 +9,7 @@ import {
 import {
   type DeviceInformation,
   signDeviceInformation,
+  type SignedDeviceInformation,
   verifyDeviceInformation,
 } from './device-information.js';
 import { SecureWebSocketError } from './errors.js';
@@ -70,30 +71,35 @@ export interface RegisteredClient {
 /** The link's own session has this index at both ends. */
 const LINK_INDEX = 0;
 
+export interface RegistrationServerOptions {
+  /** The locations this server answers to, normalized. */
+  readonly addresses: readonly string[];
+  readonly maxFrame: number;
+  /** Its own device information with these addresses, where somebody has signed it before. Default: signed now. */
+  readonly device?: SignedDeviceInformation | undefined;
+}
+
 /** The server's half: `challenge`, then `receive`, then `success`. */
 export class RegistrationServer {
   readonly #side: RegistrationSide;
-  readonly #addresses: readonly string[];
-  readonly #maxFrame: number;
+  readonly #options: RegistrationServerOptions;
   readonly #state: HandshakeState;
-  #client: RegisteredClient | undefined;
   #send: CipherState | undefined;
 
-  /** `addresses`: the locations this server answers to, normalized. */
-  constructor(side: RegistrationSide, options: { addresses: readonly string[]; maxFrame: number }) {
+  constructor(side: RegistrationSide, options: RegistrationServerOptions) {
     this.#side = side;
-    this.#addresses = options.addresses;
-    this.#maxFrame = options.maxFrame;
+    this.#options = options;
     this.#state = newState(side.identity, true);
   }
 
   /** @throws SecureWebSocketError `INVALID_ARGUMENT` when there is more to say than a client would read */
   challenge(): string {
     const { identity, now } = this.#side;
+    const { addresses, maxFrame, device } = this.#options;
     const payload = {
-      device: signDeviceInformation(identity, { ...this.#side, addresses: this.#addresses }, now),
+      device: device ?? signDeviceInformation(identity, { ...this.#side, addresses }, now),
       time: now,
-      maxFrame: this.#maxFrame,
+      maxFrame,
     };
     const noise = this.#state.writeMessage(utf8(JSON.stringify(payload)));
     const message = JSON.stringify({
@@ -128,10 +134,11 @@ export class RegistrationServer {
       timeOf(payload),
     );
     const dialled = payload['address'];
-    if (typeof dialled !== 'string' || !this.#addresses.includes(dialled)) {
+    const { addresses } = this.#options;
+    if (typeof dialled !== 'string' || !addresses.includes(dialled)) {
       throw new SecureWebSocketError(
         'DIALLED_ELSEWHERE',
-        `The client dialled ${quoted(dialled)}, which is none of this server's addresses (${this.#addresses.join(', ') || 'none'}).`,
+        `The client dialled ${quoted(dialled)}, which is none of this server's addresses (${addresses.join(', ') || 'none'}).`,
       );
     }
     const { connectionId, token } = payload;
@@ -139,7 +146,7 @@ export class RegistrationServer {
     const handshakeHash = this.#state.handshakeHash;
     const ciphers = this.#state.split();
     this.#send = ciphers.send;
-    this.#client = {
+    return {
       publicKey,
       device,
       handshakeHash,
@@ -147,7 +154,6 @@ export class RegistrationServer {
       ...(connectionId !== undefined && { wantedConnectionId: connectionId }),
       ...(token !== undefined && { token }),
     };
-    return this.#client;
   }
 
   /** REGISTER_SUCCESS, once the client is admitted. */

@@ -1,5 +1,5 @@
 import { MAX_UNACKNOWLEDGED_BYTES, MAX_UNACKNOWLEDGED_RECORDS } from './constants.js';
-import { decodeItems, Opcode } from './record.js';
+import { decodeItems, Opcode, recycleRecord } from './record.js';
 
 /**
  * After a loss no more than about half of what was under way then is under way at once, but always this much, bytes; and
@@ -125,6 +125,7 @@ export class SentRecords {
       this.#first++;
       this.#bytes -= sent.record.length;
       writtenAt = sent.writtenAt;
+      recycleRecord(sent.record);
     }
     if (this.#next < this.#first) this.#next = this.#first;
     while (this.#spanning[0] && this.#spanning[0].last < this.#first) this.#spanning.shift();

@@ -15,7 +15,7 @@ export interface Attempt {
 /** What the sessions tell the endpoint that they belong to. */
 export interface SessionsOwner {
   /** A sealed body is to be sent. */
-  send(address: Uint8Array, ...body: Uint8Array[]): void;
+  send(address: Uint8Array, body: Uint8Array): void;
   /** True when handshakes of peers with whom there is no session are welcome. */
   acceptsStrangers(): boolean;
   /** Our handshake was answered: `session` has current keys. */

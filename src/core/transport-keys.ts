@@ -59,18 +59,17 @@ export class TransportKeys {
     return now - this.createdAt >= REJECT_AFTER_TIME - REJECT_MARGIN || this.#send.n >= REJECT_AFTER_MESSAGES;
   }
 
-  /** The transport message that carries `plaintext`, in two parts: header and ciphertext. */
-  seal(plaintext: Uint8Array): [header: Uint8Array, ciphertext: Uint8Array] {
-    const header = new Uint8Array(TRANSPORT_HEADER_LENGTH);
-    header[0] = BodyType.TRANSPORT;
-    writeUint32(header, 1, this.remoteIndex);
-    writeUint64(header, 5, this.#send.n);
-    return [header, this.#send.encryptWithAd(EMPTY, plaintext)];
+  /** Writes the transport message that carries `plaintext`, `TRANSPORT_OVERHEAD` bytes longer, to `out` at `offset`. */
+  seal(plaintext: Uint8Array, out: Uint8Array, offset: number): void {
+    out[offset] = BodyType.TRANSPORT;
+    writeUint32(out, offset + 1, this.remoteIndex);
+    writeUint64(out, offset + 5, this.#send.n);
+    this.#send.encryptInto(out, offset + TRANSPORT_HEADER_LENGTH, plaintext);
   }
 
   /**
    * The plaintext of a transport message, or undefined for one that was seen before or that is overtaken by a later
-   * one: counters strictly rise.
+   * one: counters strictly rise. It may stand where the message stood, which is of no use afterwards.
    * @throws SecureWebSocketError `DECRYPT_FAILED`
    */
   open(body: Uint8Array): Uint8Array | undefined {
@@ -80,7 +79,7 @@ export class TransportKeys {
       throw new SecureWebSocketError('DECRYPT_FAILED', 'A message carried a counter beyond the limit.');
     }
     this.#receive.setNonce(counter);
-    const plaintext = this.#receive.decryptWithAd(EMPTY, body.subarray(TRANSPORT_HEADER_LENGTH));
+    const plaintext = this.#receive.decryptInPlace(body.subarray(TRANSPORT_HEADER_LENGTH));
     // Only an authentic message may move the window.
     this.#nextExpected = counter + 1;
     return plaintext;
@@ -92,5 +91,3 @@ export class TransportKeys {
     this.exporter.fill(0);
   }
 }
-
-const EMPTY = new Uint8Array(0);

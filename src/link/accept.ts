@@ -18,24 +18,17 @@ import {
   peerAddress,
   PEER_ADDRESS_LENGTH,
 } from '../core/frame.js';
-import type { Identity } from '../core/identity.js';
 import type { DeviceInformation } from '../core/device-information.js';
-import { normalizeLocation } from '../core/location.js';
 import { type RegisteredClient, registrationFailure, RegistrationServer } from '../core/registration.js';
 import type { ChannelPort, IncomingChannel } from './channel-port.js';
 import { monotonicNow, startTimer, stopTimer, wallClock } from './clock.js';
 import { Link } from './link.js';
-import { localLocations } from './local-locations.js';
-import { wrapWsSocket } from './platform/ws-socket.js';
+import { wrapWsSocket, type WsSocket } from './platform/ws-socket.js';
 import type { RawSocket, RawSocketListener } from './raw-socket.js';
 import type { Resumption } from './resumption.js';
+import { type ClaimingServer, claimsOf } from './server-claims.js';
 
-export interface RegistrationOptions {
-  readonly identity: Identity;
-  /** Locations this server answers to (`wss://relay.example`). Default: those of the local address that was dialled. */
-  readonly addresses?: readonly string[] | undefined;
-  readonly userId?: string | undefined;
-  readonly deviceId?: string | undefined;
+export interface RegistrationOptions extends ClaimingServer {
   /** Milliseconds. Default: 10 s. */
   readonly registrationTimeout?: number | undefined;
   /** Largest frame, bytes. Default: 256 KiB. */
@@ -56,8 +49,11 @@ export interface RegisteredLink {
   readonly token: string | undefined;
   readonly socket: RawSocket;
   /** Starts delivery of binary frames and of `closed`. */
-  start(listener: Pick<RawSocketListener, 'binary' | 'closed' | 'drained'>): void;
+  start(listener: RegisteredListener): void;
 }
+
+/** What a registered link tells its owner. */
+export type RegisteredListener = Pick<RawSocketListener, 'binary' | 'closed' | 'drained'>;
 
 /**
  * Registers the client of an accepted `ws` socket: sends CHALLENGE, takes CHALLENGE_RESPONSE. Listens from the first
@@ -69,7 +65,9 @@ export async function registerAccepted(
   options: RegistrationOptions,
   request?: IncomingMessage,
 ): Promise<RegisteredLink> {
-  const { link } = await new Accepting(ws, options, request).promise;
+  const { link, client } = await new Accepting(ws, options, request).promise;
+  // They have served: what a link carries for others is sealed by others.
+  client.keys.wipe();
   return link;
 }
 
@@ -193,20 +191,19 @@ async function openDirect(
   });
 }
 
-/** One registration, from the first tick of a socket on. */
+/** One registration, from the first tick of a socket on until the link has an owner. */
 class Accepting implements RawSocketListener {
   readonly promise: Promise<{ link: RegisteredLink; client: RegisteredClient }>;
   readonly #options: RegistrationOptions;
   readonly #registration: RegistrationServer;
-  readonly #socket: RawSocket;
+  readonly #socket: WsSocket;
   readonly #deadline;
   readonly #network: Socket | undefined;
   #received = 0;
   #resolve!: (registered: { link: RegisteredLink; client: RegisteredClient }) => void;
   #reject!: (error: SecureWebSocketError) => void;
   #state: 'response' | 'registered' | 'failed' = 'response';
-  #early: ((listener: Pick<RawSocketListener, 'binary' | 'closed'>) => void)[] = [];
-  #listener: Pick<RawSocketListener, 'binary' | 'closed' | 'drained'> | undefined;
+  #early: ((listener: RegisteredListener) => void)[] = [];
 
   constructor(ws: WsWebSocket, options: RegistrationOptions, request: IncomingMessage | undefined) {
     this.#options = options;
@@ -215,11 +212,9 @@ class Accepting implements RawSocketListener {
       this.#reject = reject;
     });
     const { identity, userId, deviceId, maxFrame = DEFAULT_MAX_FRAME } = options;
-    const addresses = options.addresses?.map(normalizeLocation) ?? localLocations(request);
-    this.#registration = new RegistrationServer(
-      { identity, userId, deviceId, now: wallClock() },
-      { addresses, maxFrame },
-    );
+    const now = wallClock();
+    const claims = claimsOf(options, request, now);
+    this.#registration = new RegistrationServer({ identity, userId, deviceId, now }, { ...claims, maxFrame });
     const timeout = options.registrationTimeout ?? REGISTRATION_TIMEOUT;
     this.#deadline = startTimer(timeout, () => {
       const message = `The client did not register within ${String(timeout / 1000)} s.`;
@@ -234,8 +229,7 @@ class Accepting implements RawSocketListener {
 
   text(data: string): void {
     if (this.#state !== 'response') {
-      // Also what a registered client must not do: only binary frames follow.
-      this.#socket.close(1002, 'text after registration');
+      refuseText(this.#socket);
       return;
     }
     try {
@@ -251,9 +245,7 @@ class Accepting implements RawSocketListener {
   }
 
   binary(data: Uint8Array): void {
-    if (this.#listener) {
-      this.#listener.binary(data);
-    } else if (this.#state === 'registered') {
+    if (this.#state === 'registered') {
       this.#early.push(listener => {
         listener.binary(data);
       });
@@ -267,14 +259,8 @@ class Accepting implements RawSocketListener {
     }
   }
 
-  drained(): void {
-    this.#listener?.drained?.();
-  }
-
   closed(code: number, reason: string, detail?: string): void {
-    if (this.#listener) {
-      this.#listener.closed(code, reason, detail);
-    } else if (this.#state === 'registered') {
+    if (this.#state === 'registered') {
       this.#early.push(listener => {
         listener.closed(code, reason, detail);
       });
@@ -296,10 +282,9 @@ class Accepting implements RawSocketListener {
       token: client.token,
       socket: this.#socket,
       start: listener => {
-        this.#listener = listener;
-        const early = this.#early;
-        this.#early = [];
-        for (const deliver of early) deliver(listener);
+        // Nothing of the registration is kept for as long as the link lives.
+        this.#socket.listener = new Registered(this.#socket, listener);
+        for (const deliver of this.#early.splice(0)) deliver(listener);
       },
     };
   }
@@ -334,6 +319,38 @@ class Accepting implements RawSocketListener {
     stopTimer(this.#deadline);
     this.#network?.off('data', this.#count);
   }
+}
+
+/** What a socket tells once its link has an owner. */
+class Registered implements RawSocketListener {
+  readonly #socket: RawSocket;
+  readonly #listener: RegisteredListener;
+
+  constructor(socket: RawSocket, listener: RegisteredListener) {
+    this.#socket = socket;
+    this.#listener = listener;
+  }
+
+  text(): void {
+    refuseText(this.#socket);
+  }
+
+  binary(data: Uint8Array): void {
+    this.#listener.binary(data);
+  }
+
+  drained(): void {
+    this.#listener.drained?.();
+  }
+
+  closed(code: number, reason: string, detail?: string): void {
+    this.#listener.closed(code, reason, detail);
+  }
+}
+
+/** Only binary frames follow once a client has been answered. */
+function refuseText(socket: RawSocket): void {
+  socket.close(1002, 'text after registration');
 }
 
 /** How long a refused client may take to read why, milliseconds. */

@@ -90,7 +90,7 @@ export interface ChannelPort {
   readonly bufferedAmount: number;
   /** Whether it outlives its link, and looks after its peer by itself. */
   readonly isResumable?: boolean;
-  /** Queues one message; `data` must not change afterwards. Ignored unless the channel is open (a suspended one is). */
+  /** Queues one message; `data` is copied. Ignored unless the channel is open (a suspended one is). */
   send(data: Uint8Array, isText: boolean): void;
   /** At most 125 bytes (RFC 6455 section 5.5). */
   ping(data: Uint8Array): void;

@@ -27,3 +27,13 @@ export function startTimer(delay: number, callback: () => void, keepsAlive = fal
 export function stopTimer(timer: Timer | undefined): void {
   if (timer !== undefined) clearTimeout(timer);
 }
+
+const settled = Promise.resolve();
+
+/**
+ * `queueMicrotask`, for what is done all the time: in Node that makes an object for each call which takes longer than
+ * most callbacks. `callback` must not throw.
+ */
+export function inMicrotask(callback: () => void): void {
+  void settled.then(callback);
+}

@@ -1,4 +1,4 @@
-import type { Identity } from '../core/identity.js';
+import { Identity } from '../core/identity.js';
 import { resolveIdentity } from './identities.js';
 import type { KeyStore } from './key-store.js';
 import type { WebSocketConstructor } from './raw-socket.js';
@@ -51,16 +51,27 @@ export interface AttemptOptions extends Omit<DialOptions, 'identity' | 'serverKe
 /**
  * Asks every function among `options`. `role` names the identity that is used when none is given.
  * Rejects with whatever they throw, and with `INVALID_ARGUMENT` when a pin is no key.
+ *
+ * @param meanwhile Called when no function is left to ask, and it is yet to be loaded who we are.
  */
-export async function attemptOptions(options: DialOptions, role: string): Promise<AttemptOptions> {
-  const [given, serverKey, token] = await Promise.all([
-    provided(options.identity),
+export async function attemptOptions(
+  options: DialOptions,
+  role: string,
+  meanwhile?: () => void,
+): Promise<AttemptOptions> {
+  const { keyStore, identity: source } = options;
+  const asked = Promise.all([
+    typeof source === 'function' ? source() : undefined,
     provided(options.serverKey),
     provided(options.token),
-  ]);
-  if (serverKey !== undefined) parseServerKey(serverKey);
-  const identity = given ?? (await resolveIdentity({ keyStore: options.keyStore }, role));
-  return { ...options, identity, serverKey, token };
+  ]).then(([identity, serverKey, token]) => {
+    if (serverKey !== undefined) parseServerKey(serverKey);
+    if (identity === undefined && !(source instanceof Identity)) meanwhile?.();
+    return { identity, serverKey, token };
+  });
+  const [given, answers] = await Promise.all([typeof source === 'function' ? undefined : source, asked]);
+  const identity = answers.identity ?? given ?? (await resolveIdentity({ keyStore }, role));
+  return { ...options, ...answers, identity };
 }
 
 async function provided<Value>(value: Provided<Value> | Promise<Value>): Promise<Value> {

@@ -1,10 +1,9 @@
 import { toHex } from '../core/bytes.js';
 import { CLOSE_TIMEOUT } from '../core/constants.js';
-import { closeTimeout } from '../core/endpoint.js';
 import { asSecureWebSocketError, SecureWebSocketError } from '../core/errors.js';
-import { peerAddress } from '../core/frame.js';
 import { type Location, parseLocation } from '../core/location.js';
-import { platform } from '#platform';
+import { loadEngine } from '#engine';
+import { page } from '#page';
 import type {
   ChannelEnd,
   ChannelInformation,
@@ -14,8 +13,10 @@ import type {
   UnacknowledgedMessage,
 } from './channel-port.js';
 import { monotonicNow, startTimer, stopTimer, type Timer } from './clock.js';
-import { attemptOptions, type DialOptions } from './dial-options.js';
-import { DialledLink } from './dialled-link.js';
+import type { DialOptions } from './dial-options.js';
+import type { DialledLink } from './dialled-link.js';
+import type { Engine } from './engine-at-hand.js';
+import type { HeadStart } from './head-start.js';
 import type { Link } from './link.js';
 import type { LinkChannel } from './link-channel.js';
 import { PendingMessages } from './pending-messages.js';
@@ -67,6 +68,9 @@ class DialledChannel implements ChannelPort {
   #port: LinkChannel | undefined;
   /** Whether it was opened, so that it can be resumed. */
   #isOpen = false;
+  #engine: Engine | undefined;
+  /** What the attempt under way has dialled while its identity is being loaded. */
+  #headStart: HeadStart | undefined;
   #link: DialledLink | undefined;
   /** What was sent while a new channel takes the place of the old one, and how that ended. */
   #pending: PendingMessages | undefined;
@@ -157,13 +161,23 @@ class DialledChannel implements ChannelPort {
 
   async #tryToConnect(attempt: number): Promise<void> {
     const isOver = (): boolean => this.#ended || attempt !== this.#attempt;
+    // An identity that was given has a back end, or somebody is loading one for it.
+    const loading = loadEngine(this.#options.identity === undefined);
+    // Whoever waits for it below is told.
+    loading.catch(() => undefined);
     const location = await this.#locate();
-    const options = await attemptOptions(this.#options, 'client');
+    const engine = (this.#engine = await loading);
+    if (isOver()) return;
+    const options = await engine.attemptOptions(this.#options, 'client', () => {
+      if (!isOver()) this.#headStart = engine.dialAhead(location, this.#options);
+    });
     if (isOver()) return;
     if (!this.#link?.isFor(location, options)) {
       this.#link?.release();
-      this.#link = new DialledLink(location, options, this.#link?.formerConnectionId);
+      const formerId = this.#link?.formerConnectionId;
+      this.#link = new engine.DialledLink(location, options, formerId, this.#headStart);
     }
+    this.#endHeadStart();
     const link = await this.#link.ready;
     if (isOver()) return;
     if (link.isClosed) {
@@ -171,18 +185,22 @@ class DialledChannel implements ChannelPort {
       return;
     }
     this.#listener.registered?.({ publicKey: link.publicKey, serverPublicKey: link.serverPublicKey });
-    const address = location.peerKey
-      ? peerAddress(location.peerKey, 0)
-      : peerAddress(this.#link.serverKey, 0);
+    const address = engine.peerAddress(location.peerKey ?? this.#link.serverKey, 0);
     if (this.#port && this.#isOpen) this.#resume(link, this.#port, address);
     else this.#open(link, address, location);
+  }
+
+  /** What has not been claimed by now is closed. */
+  #endHeadStart(): void {
+    this.#headStart?.release();
+    this.#headStart = undefined;
   }
 
   #open(link: Link, address: Uint8Array, location: Location): void {
     const parameters = {
       target: location.target,
       protocols: this.#protocols,
-      origin: platform.origin(),
+      origin: page.origin(),
       resume: this.#backoff !== undefined,
     };
     const port = link.open(
@@ -206,6 +224,7 @@ class DialledChannel implements ChannelPort {
 
   /** The peer is out of reach, or the last attempt to reach it has failed. */
   #lost(error: SecureWebSocketError, linkCode?: number, status?: number): void {
+    this.#endHeadStart();
     const now = monotonicNow();
     this.#backoff?.lost(now);
     if (this.#opened && !this.#peerReturn) {
@@ -250,7 +269,7 @@ class DialledChannel implements ChannelPort {
 
   /** Whoever closes does not wait for ever for a peer that is out of reach. */
   #limitClosing(): void {
-    const limit = this.#port ? closeTimeout(this.#port.channel) : CLOSE_TIMEOUT;
+    const limit = this.#port && this.#engine ? this.#engine.closeTimeout(this.#port.channel) : CLOSE_TIMEOUT;
     this.#closeTimer ??= startTimer(
       limit,
       () => {
@@ -380,6 +399,7 @@ class DialledChannel implements ChannelPort {
   #end(end: ChannelEnd): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#endHeadStart();
     this.#stopWaiting?.();
     stopTimer(this.#closeTimer);
     // After this turn, so that a CLOSE that has just been sealed is on its way before its link is closed.

@@ -2,6 +2,7 @@ import { SecureWebSocketError } from '../core/errors.js';
 import { peerAddress } from '../core/frame.js';
 import type { Location } from '../core/location.js';
 import type { AttemptOptions } from './dial-options.js';
+import type { HeadStart } from './head-start.js';
 import type { Link } from './link.js';
 import { leaseLink, type LinkLease, register, startLink } from './link-pool.js';
 
@@ -18,12 +19,15 @@ export class DialledLink {
   #release: () => void = () => undefined;
   #released = false;
 
-  /** `connectionId`: the one that we had before and want again. */
-  constructor(location: Location, options: AttemptOptions, connectionId?: number) {
+  /**
+   * `connectionId`: the one that we had before and want again. `headStart`: a WebSocket to this location that was dialled
+   * ahead; claimed before this returns, if it is of use.
+   */
+  constructor(location: Location, options: AttemptOptions, connectionId?: number, headStart?: HeadStart) {
     this.#location = location;
     this.#options = options;
     this.connectionId = connectionId;
-    this.ready = location.peerKey ? this.#share() : this.#dial();
+    this.ready = location.peerKey ? this.#share(headStart) : this.#dial(headStart);
     // Whoever waits for it is told; nobody may.
     this.ready.catch(() => undefined);
   }
@@ -57,10 +61,10 @@ export class DialledLink {
   }
 
   /** Direct use: a link of its own, whose registration is the first session with the server. */
-  async #dial(): Promise<Link> {
+  async #dial(headStart: HeadStart | undefined): Promise<Link> {
     const { dialled, origin } = this.#location;
     const { identity } = this.#options;
-    const dialling = register(dialled, origin, identity, this.#options, this.connectionId);
+    const dialling = register(dialled, origin, identity, this.#options, this.connectionId, headStart);
     const aborted = new SecureWebSocketError('ABORTED', 'The socket was closed before it was open.');
     this.#release = () => {
       dialling.abort(aborted);
@@ -92,10 +96,11 @@ export class DialledLink {
     return link;
   }
 
-  async #share(): Promise<Link> {
+  async #share(headStart: HeadStart | undefined): Promise<Link> {
     const { dialled, origin } = this.#location;
-    const { identity } = this.#options;
-    const lease: LinkLease = leaseLink(dialled, origin, identity, this.#options, {}, this.connectionId);
+    const options = this.#options;
+    const { identity } = options;
+    const lease: LinkLease = leaseLink(dialled, origin, identity, options, {}, this.connectionId, headStart);
     this.#release = () => {
       lease.release();
     };

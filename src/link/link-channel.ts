@@ -8,6 +8,8 @@ import type { Resumption } from './resumption.js';
 /** What a channel needs of the link that carries it. */
 export interface CarryingLink {
   readonly endpoint: Endpoint;
+  /** Rises whenever it has sent what there was to send. */
+  readonly turn: number;
   /** Sends and tells, at the end of this turn, what has come up. */
   schedule(): void;
   keysOf(channel: Channel): Omit<ChannelInformation, 'protocol'>;
@@ -26,6 +28,8 @@ export class LinkChannel implements ChannelPort {
   #link: CarryingLink | undefined;
   #events: ChannelEvent[] = [];
   #closed = false;
+  /** The turn of the link in which it was last told of a message. */
+  #wokenIn = -1;
 
   /** `resumption`: who keeps it while its peer is out of reach, for a channel that the peer has opened. */
   constructor(channel: Channel, listener: ChannelListener, link: CarryingLink, resumption?: Resumption) {
@@ -52,7 +56,11 @@ export class LinkChannel implements ChannelPort {
   send(data: Uint8Array, isText: boolean): void {
     this.channel.send(data, isText);
     if (!this.#link) this.#resumption?.grew(this.channel);
-    this.#changed();
+    // Once is enough for all messages of a turn.
+    else if (this.#wokenIn !== this.#link.turn) {
+      this.#wokenIn = this.#link.turn;
+      this.#changed();
+    }
   }
 
   ping(data: Uint8Array): void {
@@ -94,6 +102,7 @@ export class LinkChannel implements ChannelPort {
   attach(link: CarryingLink): void {
     const before = this.#link;
     this.#link = link;
+    this.#wokenIn = -1;
     // It may carry nothing any more.
     if (before !== link) before?.schedule();
   }

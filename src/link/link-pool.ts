@@ -5,8 +5,10 @@ import { toHex } from '../core/bytes.js';
 import { wallClock } from './clock.js';
 import type { IncomingChannel } from './channel-port.js';
 import type { AttemptOptions } from './dial-options.js';
+import type { HeadStart } from './head-start.js';
 import type { Resumption } from './resumption.js';
 import { Link } from './link.js';
+import { objectNumber } from './object-number.js';
 import { type DialledSocket, registerDialled } from './register-dialled.js';
 import { checkServerKey } from './trust.js';
 
@@ -29,14 +31,15 @@ class SharedLink {
     readonly key: string,
     /** Relay and identity: what a connection id is about. */
     readonly place: string,
-    url: string,
+    readonly url: string,
     location: string,
     identity: Identity,
     options: AttemptOptions,
     /** The one that it has, or asks for. */
     public connectionId: number | undefined,
+    headStart: HeadStart | undefined,
   ) {
-    const dialling = register(url, location, identity, options, connectionId);
+    const dialling = register(url, location, identity, options, connectionId, headStart);
     this.#dialling = dialling;
     this.ready = dialling.registered.then(socket => this.#adopt(socket, identity, options));
     this.ready.catch(() => {
@@ -77,11 +80,14 @@ class SharedLink {
 }
 
 const shared = new Map<string, SharedLink>();
-const classNumbers = new WeakMap<object, number>();
-let lastClassNumber = 0;
 
 function forget(link: SharedLink): void {
   if (shared.get(link.key) === link) shared.delete(link.key);
+}
+
+/** Whether there is, or is going to be, a link to the relay at `url`, be it somebody else's. */
+export function hasSharedLink(url: string): boolean {
+  return [...shared.values()].some(link => link.url === url);
 }
 
 /** A link that was asked for. `release` must be called once; the last to do so closes the link. */
@@ -92,7 +98,7 @@ export interface LinkLease {
 
 /**
  * The link of `identity` to the relay at `url`: the one that exists, or a new one. `connectionId`: the one that is asked
- * for, where there was one before.
+ * for, where there was one before. `headStart`: what a new one may start with.
  */
 export function leaseLink(
   url: string,
@@ -101,6 +107,7 @@ export function leaseLink(
   options: AttemptOptions,
   user: LinkUser,
   connectionId?: number,
+  headStart?: HeadStart,
 ): LinkLease {
   const key = JSON.stringify([
     url,
@@ -111,7 +118,7 @@ export function leaseLink(
     // Somebody's wrong pin must not fail the link of others.
     options.serverKey,
     options.token,
-    ...[options.trustStore, options.WebSocket, options.headers, options.tls].map(numberOf),
+    ...[options.trustStore, options.WebSocket, options.headers, options.tls].map(objectNumber),
   ]);
   let link = shared.get(key);
   if (!link) {
@@ -121,7 +128,8 @@ export function leaseLink(
       other => other.place === place && other.connectionId === connectionId,
     );
     const wanted = isTaken ? undefined : connectionId;
-    shared.set(key, (link = new SharedLink(key, place, url, location, identity, options, wanted)));
+    link = new SharedLink(key, place, url, location, identity, options, wanted, headStart);
+    shared.set(key, link);
   }
   const mine = link;
   mine.users.add(user);
@@ -163,6 +171,7 @@ export function register(
   identity: Identity,
   options: AttemptOptions,
   connectionId?: number,
+  headStart?: HeadStart,
 ): ReturnType<typeof registerDialled> {
   const { userId, deviceId, token, WebSocket, headers, tls } = options;
   return registerDialled({
@@ -176,6 +185,7 @@ export function register(
     WebSocket,
     headers,
     tls,
+    headStart,
     checkServerKey: publicKey => checkServerKey(options, location, publicKey),
   });
 }
@@ -193,6 +203,7 @@ export function startLink(
     keyPair: identity.keyPair,
     connectionId: dialled.connectionId,
     maxFrame: dialled.maxFrame,
+    allocate: length => dialled.socket.allocate?.(length) ?? new Uint8Array(length),
     maxPayload: options.maxPayload,
     resumables: hooks.resumption?.channels,
     wallClock,
@@ -219,11 +230,4 @@ export function startLink(
     },
   });
   return link;
-}
-
-function numberOf(value: object | undefined): number {
-  if (value === undefined) return 0;
-  let number = classNumbers.get(value);
-  if (number === undefined) classNumbers.set(value, (number = ++lastClassNumber));
-  return number;
 }

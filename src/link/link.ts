@@ -6,7 +6,7 @@ import type { OpenParameters } from '../core/open-parameters.js';
 import { platform } from '#platform';
 import { REPLACED } from '../core/constants.js';
 import type { ChannelInformation, ChannelListener, ChannelPort, IncomingChannel } from './channel-port.js';
-import { monotonicNow, startTimer, stopTimer, type Timer } from './clock.js';
+import { inMicrotask, monotonicNow, startTimer, stopTimer, type Timer } from './clock.js';
 import { type CarryingLink, LinkChannel } from './link-channel.js';
 import type { RawSocket } from './raw-socket.js';
 import type { Resumption } from './resumption.js';
@@ -61,6 +61,7 @@ export class Link implements CarryingLink {
   readonly endpoint: Endpoint;
   readonly #socket: RawSocket;
   #listening = 0;
+  #turn = 0;
   #closed = false;
   #scheduled = false;
   #dispatching = false;
@@ -99,6 +100,10 @@ export class Link implements CarryingLink {
   /** The status with which the other end closed the socket, once it has. */
   get closeCode(): number | undefined {
     return this.#closeCode;
+  }
+
+  get turn(): number {
+    return this.#turn;
   }
 
   get isClosed(): boolean {
@@ -200,6 +205,7 @@ export class Link implements CarryingLink {
     this.#stopWatchingPage();
     this.endpoint.fail(error, monotonicNow());
     this.#dispatch();
+    if (this.#scheduled && !this.#dispatching) inMicrotask(this.#run);
     this.#resumption?.watch();
     this.#options.onClosed?.(error);
   }
@@ -218,19 +224,23 @@ export class Link implements CarryingLink {
   schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    queueMicrotask(() => {
-      this.#scheduled = false;
-      this.#pump();
-    });
+    // While owners are told of something, what they ask for is done right behind it.
+    if (!this.#dispatching) inMicrotask(this.#run);
   }
+
+  readonly #run = (): void => {
+    if (this.#scheduled) this.#pump();
+  };
 
   /** Sends and tells all there is to send and to tell. */
   #pump(): void {
     if (this.#dispatching) return;
     do {
+      this.#scheduled = false;
       this.#send();
       this.#dispatch();
-    } while (!this.#closed && this.#mayFlush());
+    } while (this.#hasMore());
+    this.#scheduled = false;
     if (this.#closed) return;
     this.#watch();
     if (this.#busy && this.endpoint.channelCount === 0) {
@@ -239,11 +249,17 @@ export class Link implements CarryingLink {
     }
   }
 
+  /** Whether owners have asked for something meanwhile, or the socket has room for more. */
+  #hasMore(): boolean {
+    return !this.#closed && (this.#scheduled || this.#mayFlush());
+  }
+
   #mayFlush(): boolean {
     return this.endpoint.hasOutput && this.#socket.bufferedAmount < HIGH_WATER;
   }
 
   #send(): void {
+    this.#turn++;
     if (this.#closed) return;
     if (this.#mayFlush()) this.endpoint.flush(HIGH_WATER - this.#socket.bufferedAmount, monotonicNow());
     for (const frame of this.endpoint.takeFrames()) {
@@ -272,6 +288,10 @@ export class Link implements CarryingLink {
   }
 
   #tell(event: EndpointEvent): void {
+    if (event.type === 'message') {
+      LinkChannel.of(event.channel)?.handle(event);
+      return;
+    }
     if (event.type === 'refused') {
       this.#options.onRefused?.(event.error);
       return;

@@ -14,9 +14,10 @@ export class PendingMessages {
     return this.#messages;
   }
 
+  /** `data` is copied. */
   send(data: Uint8Array, isText: boolean): void {
     if (this.#close) return;
-    this.#messages.push({ data, isText });
+    this.#messages.push({ data: new Uint8Array(data), isText });
     this.#bytes += data.length;
   }
 

@@ -12,7 +12,10 @@ export interface RawSocketListener {
 
 /** One real WebSocket, of a browser or of `ws`, behind one face. */
 export interface RawSocket {
+  /** Sends a text or a binary message. Bytes belong to the socket from then on, which may overwrite them. */
   send(data: string | Uint8Array): void;
+  /** Memory for one binary message of so many bytes, where the socket has some that saves it work in `send`. */
+  allocate?(length: number): Uint8Array;
   /** Bytes given to `send` and not yet in the kernel's hands. */
   readonly bufferedAmount: number;
   /** True where `drained` is called; elsewhere `bufferedAmount` has to be looked at from time to time. */

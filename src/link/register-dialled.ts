@@ -6,6 +6,7 @@ import { RegistrationClient } from '../core/registration.js';
 import type { TransportKeys } from '../core/transport-keys.js';
 import { platform } from '#platform';
 import { monotonicNow, startTimer, stopTimer, wallClock } from './clock.js';
+import type { HeadStart } from './head-start.js';
 import type { RawSocket, RawSocketListener, WebSocketConstructor } from './raw-socket.js';
 
 export interface RegisterOptions {
@@ -25,6 +26,8 @@ export interface RegisterOptions {
   readonly WebSocket?: WebSocketConstructor | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly tls?: Readonly<Record<string, unknown>> | undefined;
+  /** A WebSocket to `url` that was dialled ahead. */
+  readonly headStart?: HeadStart | undefined;
 }
 
 /** A dialled WebSocket on which both ends have proven their keys. */
@@ -91,12 +94,10 @@ class Registering implements RawSocketListener {
       const message = `The server did not complete the registration within ${String(REGISTRATION_TIMEOUT / 1000)} s.`;
       this.fail(new SecureWebSocketError('REGISTRATION_TIMEOUT', message));
     });
-    const { WebSocket, headers, tls } = options;
-    this.#socket = platform.connect(
-      options.url,
-      { WebSocket, headers, tls, maxPayload: MAX_MAX_FRAME },
-      this,
-    );
+    const { url, WebSocket, headers, tls } = options;
+    this.#socket =
+      options.headStart?.claim(this) ??
+      platform.connect(url, { WebSocket, headers, tls, maxPayload: MAX_MAX_FRAME }, this);
   }
 
   text(data: string): void {

@@ -1,4 +1,4 @@
-import { platform } from '#platform';
+import { page } from '#page';
 import { startTimer, stopTimer } from './clock.js';
 
 /**
@@ -11,7 +11,7 @@ export function waitForAttempt(delay: number, go: () => void): () => void {
     go();
   };
   const timer = startTimer(delay, attempt, true);
-  const forget = platform.onWake(attempt);
+  const forget = page.onWake(attempt);
   const stop = (): void => {
     stopTimer(timer);
     forget();

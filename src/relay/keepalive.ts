@@ -1,17 +1,9 @@
-import type { WebSocket as WsWebSocket } from 'ws';
-
 /** One connection that is watched. */
-export class Watched {
-  readonly ws: WsWebSocket;
-  /** Something came from the client since the last ping, if there was one. Set for each frame, so it is a plain field. */
-  heard = true;
-
-  constructor(ws: WsWebSocket) {
-    this.ws = ws;
-    ws.on('pong', () => {
-      this.heard = true;
-    });
-  }
+export interface Watched {
+  /** Something came from the client since the last ping, if there was one. */
+  heard: boolean;
+  ping(): void;
+  terminate(): void;
 }
 
 /**
@@ -33,14 +25,13 @@ export class Keepalive {
     this.#timer.unref();
   }
 
-  /** Watches a connection until it is closed. */
-  watch(ws: WsWebSocket): Watched {
-    const watched = new Watched(ws);
-    this.#watched.add(watched);
-    ws.once('close', () => {
-      this.#watched.delete(watched);
-    });
-    return watched;
+  watch(connection: Watched): void {
+    this.#watched.add(connection);
+  }
+
+  /** To be called when the connection is closed. */
+  unwatch(connection: Watched): void {
+    this.#watched.delete(connection);
   }
 
   stop(): void {
@@ -52,9 +43,9 @@ export class Keepalive {
     for (const watched of this.#watched) {
       if (watched.heard) {
         watched.heard = false;
-        watched.ws.ping();
+        watched.ping();
       } else {
-        watched.ws.terminate();
+        watched.terminate();
       }
     }
   }

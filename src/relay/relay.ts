@@ -3,32 +3,23 @@ import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { WebSocketServer, type WebSocket as WsWebSocket } from 'ws';
-import { toHex } from '../core/bytes.js';
+import { WebSocketServer } from 'ws';
+import type { Crypto } from '../core/crypto.js';
 import { SecureWebSocketError } from '../core/errors.js';
 import type { Identity } from '../core/identity.js';
 import { type RegisteredLink, registerAccepted } from '../link/accept.js';
 import { describeError } from '../link/describe-error.js';
 import { resolveIdentity } from '../link/identities.js';
-import type { RawSocket } from '../link/raw-socket.js';
 import { refuseUpgrade } from '../link/refuse-upgrade.js';
 import { Admission, TOO_MANY_UNREGISTERED } from '../link/admission.js';
 import { createRelayServer, pathOf } from './http.js';
 import { Keepalive } from './keepalive.js';
+import { type RelayClient, RelayConnection, type RelayConnectionOwner } from './relay-connection.js';
 import { type CheckedOptions, checkOptions, type RelayOptions } from './relay-options.js';
-import type { RouterConnection } from './router-connection.js';
 import { Router, type RouterPort, type RouterStatistics } from './router.js';
+import { WriteBatch } from './write-batch.js';
 
-export type { RelayOptions };
-
-/** A registered client, as events tell of it. */
-export interface RelayClient {
-  /** Address of the client: 64 hex digits. */
-  readonly publicKey: string;
-  readonly connectionId: number;
-  /** IP address, where it is known. */
-  readonly remoteAddress: string | undefined;
-}
+export type { RelayClient, RelayOptions };
 
 /** A client that was turned away before it was registered. */
 export interface RelayRefusal {
@@ -86,9 +77,18 @@ export class Relay extends EventEmitter<RelayEvents> {
   readonly #unregistered: Admission;
   /** TCP connections to our own server until their client is registered: most never get as far as an upgrade. */
   readonly #strangers: Admission;
-  readonly #places = new WeakMap<Duplex, () => void>();
-  readonly #sockets = new Set<WsWebSocket>();
-  readonly #tcpSockets = new Set<Socket>();
+  /** What is to be done when one of them is no stranger any more. */
+  readonly #tcpSockets = new Map<Duplex, () => void>();
+  /** Registered or not. */
+  readonly #connections = new Set<RelayConnection>();
+  readonly #owner: RelayConnectionOwner = {
+    batch: new WriteBatch(),
+    closed: (connection, client, code) => {
+      this.#connections.delete(connection);
+      this.#keepalive?.unwatch(connection);
+      this.emit('disconnection', client, code);
+    },
+  };
   #state: 'new' | 'starting' | 'listening' | 'closed' = 'new';
   #closing: Promise<void> | undefined;
   #identity: Identity | undefined;
@@ -141,7 +141,7 @@ export class Relay extends EventEmitter<RelayEvents> {
         maxTotalQueueBytes,
         onEnvelope,
         ownKey: identity.publicKeyBytes,
-        randomUint32: () => Buffer.from(crypto.randomBytes(4)).readUInt32BE(),
+        randomUint32: randomNumbers(crypto),
       });
       this.#keepalive = new Keepalive(keepaliveInterval);
       this.#server.on('upgrade', this.#upgrade);
@@ -201,7 +201,7 @@ export class Relay extends EventEmitter<RelayEvents> {
         })
       : undefined;
 
-    const gone = [...this.#sockets].map(async ws => {
+    const gone = [...this.#connections].map(async ({ ws }) => {
       ws.close(1001, 'The relay is going down.');
       await once(ws, 'close');
     });
@@ -211,8 +211,8 @@ export class Relay extends EventEmitter<RelayEvents> {
     });
     await Promise.race([Promise.all(gone), grace]);
     clearTimeout(cutOff);
-    for (const ws of this.#sockets) ws.terminate();
-    for (const socket of this.#tcpSockets) socket.destroy();
+    for (const connection of this.#connections) connection.terminate();
+    for (const socket of this.#tcpSockets.keys()) socket.destroy();
     await Promise.all(gone);
     await closed;
   }
@@ -257,12 +257,13 @@ export class Relay extends EventEmitter<RelayEvents> {
       socket.destroy();
       return;
     }
-    this.#tcpSockets.add(socket);
-    this.#places.set(socket, place);
-    socket.once('close', () => {
+    const known = (): void => {
       this.#tcpSockets.delete(socket);
+      socket.off('close', known);
       place();
-    });
+    };
+    this.#tcpSockets.set(socket, known);
+    socket.on('close', known);
   };
 
   readonly #upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
@@ -274,7 +275,7 @@ export class Relay extends EventEmitter<RelayEvents> {
       return;
     }
     const remoteAddress = clientAddress ? clientAddress(request) : request.socket.remoteAddress;
-    if (this.#sockets.size >= maxConnections) {
+    if (this.#connections.size >= maxConnections) {
       this.#turnAway(socket, 503, remoteAddress, 'The relay has as many connections as it takes.');
       return;
     }
@@ -283,13 +284,18 @@ export class Relay extends EventEmitter<RelayEvents> {
       this.#turnAway(socket, leave === 'TOO_MANY' ? 503 : 429, remoteAddress, TOO_MANY_UNREGISTERED[leave]);
     } else {
       // Also when the upgrade fails for a reason that `ws` finds.
-      socket.once('close', leave);
+      socket.on('close', leave);
+      // The answer to the upgrade and the challenge leave together.
+      socket.cork();
       this.#upgrades.handleUpgrade(request, socket, head, ws => {
-        this.#register(ws, request, remoteAddress, () => {
+        const connection = new RelayConnection(ws, socket, this.#owner);
+        this.#register(connection, request, remoteAddress, () => {
           leave();
-          this.#places.get(socket)?.();
+          socket.off('close', leave);
+          this.#tcpSockets.get(socket)?.();
         });
       });
+      socket.uncork();
     }
   };
 
@@ -299,7 +305,7 @@ export class Relay extends EventEmitter<RelayEvents> {
   }
 
   #register(
-    ws: WsWebSocket,
+    connection: RelayConnection,
     request: IncomingMessage,
     remoteAddress: string | undefined,
     registered: () => void,
@@ -307,21 +313,23 @@ export class Relay extends EventEmitter<RelayEvents> {
     const router = this.#router;
     const identity = this.#identity;
     if (!router || !identity) throw notListening();
-    this.#sockets.add(ws);
-    ws.once('close', () => {
-      this.#sockets.delete(ws);
-    });
+    const gone = (): void => {
+      this.#connections.delete(connection);
+    };
+    this.#connections.add(connection);
+    connection.ws.on('close', gone);
     const { addresses, userId, deviceId, registrationTimeout, maxFrame } = this.#options;
     const connectionId = (publicKey: Uint8Array, wanted: number | undefined): number =>
       router.allocateConnectionId(publicKey, wanted);
     registerAccepted(
-      ws,
+      connection.ws,
       { identity, addresses, userId, deviceId, registrationTimeout, maxFrame, connectionId },
       request,
     ).then(
       link => {
         registered();
-        this.#connect(router, ws, link, remoteAddress);
+        // From now on the connection itself tells.
+        if (this.#connect(router, connection, link, remoteAddress)) connection.ws.off('close', gone);
       },
       (error: unknown) => {
         if (this.#state === 'closed') return;
@@ -331,55 +339,31 @@ export class Relay extends EventEmitter<RelayEvents> {
     );
   }
 
-  #connect(router: Router, ws: WsWebSocket, link: RegisteredLink, remoteAddress: string | undefined): void {
+  /** Makes a registered connection known to the router. False when it cannot be, and is being closed. */
+  #connect(
+    router: Router,
+    connection: RelayConnection,
+    link: RegisteredLink,
+    remoteAddress: string | undefined,
+  ): boolean {
     const { publicKey, connectionId, socket } = link;
-    const client: RelayClient = { publicKey: toHex(publicKey), connectionId, remoteAddress };
+    const hex = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.byteLength).toString('hex');
+    const client: RelayClient = { publicKey: hex, connectionId, remoteAddress };
     let port: RouterPort;
     try {
-      port = router.add(publicKey, connectionId, new LinkConnection(socket));
+      port = router.add(publicKey, connectionId, connection);
     } catch (error) {
       // Another key was given the same id meanwhile. The client has been told that it is its own: it has to come again.
       link.start({ binary: () => undefined, closed: () => undefined });
       socket.close(1013, 'The connection id was taken.');
       this.emit('refused', { remoteAddress, code: 'LINK_FAILED', message: describeError(error) });
-      return;
+      return false;
     }
-    const watched = this.#keepalive?.watch(ws);
+    connection.connect(client, socket, port);
+    this.#keepalive?.watch(connection);
     this.emit('connection', client);
-    link.start({
-      binary: frame => {
-        if (watched) watched.heard = true;
-        port.receive(frame);
-      },
-      drained: () => {
-        port.drained();
-      },
-      closed: code => {
-        port.remove();
-        this.emit('disconnection', client, code);
-      },
-    });
-  }
-}
-
-/** A registered link as the router sees it. */
-class LinkConnection implements RouterConnection {
-  readonly #socket: RawSocket;
-
-  constructor(socket: RawSocket) {
-    this.#socket = socket;
-  }
-
-  get bufferedBytes(): number {
-    return this.#socket.bufferedAmount;
-  }
-
-  send(bytes: Uint8Array): void {
-    this.#socket.send(bytes);
-  }
-
-  close(code: number, reason: string): void {
-    this.#socket.close(code, reason);
+    link.start(connection);
+    return true;
   }
 }
 
@@ -392,6 +376,17 @@ const NO_STATISTICS: RouterStatistics = {
   contacts: 0,
   queuedBytes: 0,
 };
+
+/** Unpredictable integers from 0 to 2^32 - 1. Drawn many at a time: each call of the system takes as long. */
+function randomNumbers(crypto: Crypto): () => number {
+  let drawn = Buffer.alloc(0);
+  return () => {
+    if (drawn.length === 0) drawn = Buffer.from(crypto.randomBytes(512));
+    const number = drawn.readUInt32BE();
+    drawn = drawn.subarray(4);
+    return number;
+  };
+}
 
 function notListening(): SecureWebSocketError {
   return new SecureWebSocketError('INVALID_ARGUMENT', 'The relay is not listening: await listen() first.');

@@ -230,7 +230,8 @@ class Port implements RouterPort {
 
   constructor(state: RouterState, publicKey: Uint8Array, connectionId: number, connection: RouterConnection) {
     this.connectionId = connectionId;
-    this.address = peerAddress(publicKey, connectionId);
+    // A copy: what has been written through a view lies outside of the heap, which takes twice the memory.
+    this.address = peerAddress(publicKey, connectionId).slice();
     this.#state = state;
     this.#connection = connection;
     this.#queue = new SendQueue(connection, state.budget);
@@ -351,7 +352,7 @@ class Port implements RouterPort {
 
   #listen(): void {
     this.#stopListening();
-    const key = (this.#listeningAt = keyName(this.address, 0));
+    const key = (this.#listeningAt = keyName(this.address.slice(), 0));
     const newest = this.#state.listening.get(key);
     this.#older = newest;
     if (newest !== undefined) newest.#newer = this;

@@ -84,7 +84,7 @@ export class SendQueue {
   /** Sends one frame, or returns false when there is no room for it. */
   offer(frame: Uint8Array): boolean {
     const waiting = this.#connection.bufferedBytes;
-    if (waiting !== 0) return this.#offerBehind(waiting, frame);
+    if (waiting !== 0) return this.#offerBehind(waiting, frame) || this.#offerAgain(waiting, frame);
     if (this.charged !== 0) this.settle();
     if (frame.length > this.#budget.maxQueueBytes) return false;
     this.#connection.send(frame);
@@ -110,6 +110,12 @@ export class SendQueue {
   /** An upper bound. The last frame before the first that was counted may be waiting too. */
   get #waitingFrames(): number {
     return 1 + this.#olderFrames + this.#frames;
+  }
+
+  /** What waits may do so only to be sent together: it is no reason to refuse a frame. */
+  #offerAgain(waiting: number, frame: Uint8Array): boolean {
+    this.#connection.flush?.();
+    return this.#connection.bufferedBytes < waiting && this.offer(frame);
   }
 
   #offerBehind(waiting: number, frame: Uint8Array): boolean {

@@ -1,5 +1,4 @@
 import { fromUtf8 } from '../core/bytes.js';
-import { ITEM_OVERHEAD, RECEIVE_WINDOW } from '../core/constants.js';
 import { type ErrorCode, SecureWebSocketError } from '../core/errors.js';
 import type {
   ChannelEnd,
@@ -25,12 +24,12 @@ import {
   createReconnectedEvent,
   createReconnectingEvent,
 } from './events.js';
+import { EventQueue } from './event-queue.js';
 import { FlowGate } from './flow-gate.js';
 import type { StreamedMessage } from './message-readable.js';
 import { type OutgoingMessage, type SendableData, toOutgoingMessage } from './outgoing-message.js';
 import { SendQueue } from './send-queue.js';
 import { SocketStreams } from './socket-streams.js';
-import { TaskQueue } from './task-queue.js';
 import { toUnacknowledgedData } from './unacknowledged.js';
 import { checkClose, cutCloseReason, domException } from './web-socket-arguments.js';
 
@@ -71,7 +70,7 @@ export class ClientConnection {
   readonly #sending: SendQueue;
   readonly #flow: FlowGate;
   readonly #streams: SocketStreams<SendableData>;
-  readonly #tasks = new TaskQueue();
+  readonly #events: EventQueue<StreamedMessage>;
   readonly #drain = new DrainWatch(() => this.#isReachable && this.bufferedAmount <= DRAIN_MARK);
   #readyState: ReadyState = CONNECTING;
   #known: Known = {
@@ -88,8 +87,6 @@ export class ClientConnection {
   #hasEnded = false;
   /** What a channel that was replaced had left, when no event told of it. */
   #untold: readonly UnacknowledgedMessage[] = [];
-  /** Cost of the messages that wait for their events. */
-  #undelivered = 0;
 
   /**
    * Starts to connect. Events are given to `dispatch`.
@@ -109,6 +106,9 @@ export class ClientConnection {
     this.#maxBuffered = maxBufferedOf(options);
     this.#port = this.#dial(options);
     this.#flow = new FlowGate(this.#port);
+    this.#events = new EventQueue(this.#flow, ({ data, bytes }) => {
+      this.#deliver(data, bytes);
+    });
     this.#sending = new SendQueue(this.#port, {
       failed: error => {
         this.#fail(error);
@@ -222,7 +222,7 @@ export class ClientConnection {
       },
       opened: information => {
         if (!this.#checkProtocol(information)) return;
-        this.#tasks.push(() => {
+        this.#events.push(() => {
           this.#open(information);
         });
       },
@@ -234,7 +234,7 @@ export class ClientConnection {
         this.#port.pong(data);
       },
       closing: () => {
-        this.#tasks.push(() => {
+        this.#events.push(() => {
           if (this.#readyState === OPEN) this.#readyState = CLOSING;
         });
       },
@@ -245,7 +245,7 @@ export class ClientConnection {
         this.#suspensions++;
       },
       reconnecting: attempt => {
-        this.#tasks.push(() => {
+        this.#events.push(() => {
           if (this.#failure === undefined) this.#dispatch(createReconnectingEvent(attempt));
         });
       },
@@ -285,7 +285,7 @@ export class ClientConnection {
         return;
       }
     }
-    this.#tasks.push(() => {
+    this.#events.push(() => {
       this.#suspensions--;
       if (!resumed) this.#known = resumption;
       // Who waits to send more gets to know what was lost first: promises are served after this.
@@ -303,15 +303,7 @@ export class ClientConnection {
       this.#fail(new SecureWebSocketError('INVALID_UTF8', 'The peer sent a text message that is not UTF-8.'));
       return;
     }
-    const cost = data.length + ITEM_OVERHEAD;
-    this.#undelivered += cost;
-    // A peer that sends faster than events are dispatched must not fill the memory, not with empty messages either.
-    if (this.#undelivered > RECEIVE_WINDOW) this.#flow.hold('events');
-    this.#tasks.push(() => {
-      this.#undelivered -= cost;
-      if (this.#undelivered <= RECEIVE_WINDOW / 2) this.#flow.release('events');
-      this.#deliver(message, data.length);
-    });
+    this.#events.pushMessage(message, isText, data.length);
   }
 
   /** "When a WebSocket message has been received" (WebSockets Standard section 4). */
@@ -348,12 +340,12 @@ export class ClientConnection {
     const error = this.#failure ?? (end.wasClean ? undefined : (end.error ?? connectionLost()));
     const init = this.#closeInit(end, error);
     if (error !== undefined) {
-      this.#tasks.push(() => {
+      this.#events.push(() => {
         this.#close(error);
         this.#dispatch(createErrorEvent(error));
       });
     }
-    this.#tasks.push(() => {
+    this.#events.push(() => {
       this.#close(error);
       const lost = [...this.#untold, ...end.unacknowledged, ...this.#sending.takeUnsent()];
       const unacknowledged = (error === undefined ? end.unacknowledged : lost).map(toUnacknowledgedData);

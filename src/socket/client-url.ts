@@ -1,4 +1,4 @@
-import { platform } from '#platform';
+import { page } from '#page';
 import { SecureWebSocketError } from '../core/errors.js';
 import type { UrlLike } from './dom-types.js';
 import { toDomString, toWebSocketUrl } from './web-socket-arguments.js';
@@ -17,7 +17,7 @@ export class ClientUrl {
    * @throws DOMException `SyntaxError` for a string that is no URL of a WebSocket
    */
   constructor(given: string | (() => unknown)) {
-    if (typeof given === 'string') this.dialled = this.#latest = toWebSocketUrl(given, platform.baseUrl());
+    if (typeof given === 'string') this.dialled = this.#latest = toWebSocketUrl(given, page.baseUrl());
     else this.dialled = () => this.#ask(given);
   }
 
@@ -35,7 +35,7 @@ export class ClientUrl {
   async #ask(source: () => unknown): Promise<URL> {
     const given = await source();
     try {
-      return (this.#latest = toWebSocketUrl(toDomString(given), platform.baseUrl()));
+      return (this.#latest = toWebSocketUrl(toDomString(given), page.baseUrl()));
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
       const message = `The function that is asked for the URL gave none that can be dialled: ${why}`;

@@ -46,6 +46,13 @@ export interface AcceptOptions extends ChannelAcceptOptions {
   /** Answer pings. Default: true. */
   readonly autoPong?: boolean | undefined;
   /**
+   * Whether `message` and other events may be emitted several times in one task, one right after the other, when the
+   * messages have come together; promises that a listener settles are served only behind the last of them then. False:
+   * each has a task of its own, as the WebSockets Standard asks and as `ClientSecureWebSocket` does; slower. As in `ws`.
+   * Default: true.
+   */
+  readonly allowSynchronousEvents?: boolean | undefined;
+  /**
    * Keeps connections while their clients are away: one for all calls of a service. A client that comes back is given
    * the socket that it had, so `accept` resolves to a socket that it has resolved to before. Default: none are kept.
    */
@@ -95,7 +102,7 @@ export class ServerSecureWebSocket extends NeutralServerSecureWebSocket {
         },
       },
       protocol,
-      { autoPong: options.autoPong },
+      { autoPong: options.autoPong, allowSynchronousEvents: options.allowSynchronousEvents },
     );
     if (accepting) sockets.set(accepting, socket);
     return socket;

@@ -16,7 +16,7 @@ export type Sendable =
   | null
   | undefined;
 
-/** Bytes that are ours alone, or a Blob that is yet to be read. */
+/** Bytes that may be the caller's, or a Blob that is yet to be read. */
 export type Payload = Uint8Array | BlobLike;
 
 /** Bytes of a payload. */
@@ -25,7 +25,8 @@ export function payloadSize(payload: Payload): number {
 }
 
 /**
- * The payload that `ws` would make of `data`. Bytes are copied: the caller may use its buffer again at once.
+ * The payload that `ws` would make of `data`. Bytes stay where they are: who keeps them has to copy them before the
+ * caller gets to run again.
  * @throws TypeError for what has no bytes.
  */
 export function toPayload(data: unknown): Payload {
@@ -33,11 +34,11 @@ export function toPayload(data: unknown): Payload {
   if (!data) return new Uint8Array();
   if (typeof data === 'string') return utf8(data);
   if (typeof data === 'object') {
+    // That of a detached buffer says that it is empty, and can neither be read nor made anew.
+    if (data instanceof Uint8Array) return data.length === 0 ? new Uint8Array(0) : data;
+    if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     if (isBlob(data)) return data;
-    if (ArrayBuffer.isView(data)) {
-      return new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice();
-    }
-    if (isArrayBuffer(data)) return new Uint8Array(data).slice();
+    if (isArrayBuffer(data)) return new Uint8Array(data);
     return fromObject(data);
   }
   throw notSendable();

@@ -37,6 +37,13 @@ export interface CommonServerOptions<Request>
   /** Answer pings. Default: true. */
   autoPong?: boolean | undefined;
   /**
+   * Whether `message` and other events may be emitted several times in one task, one right after the other, when the
+   * messages have come together; promises that a listener settles are served only behind the last of them then. False:
+   * each has a task of its own, as the WebSockets Standard asks and as `ClientSecureWebSocket` does; slower. As in `ws`.
+   * Default: true.
+   */
+  allowSynchronousEvents?: boolean | undefined;
+  /**
    * Milliseconds between the pings that find out clients that are gone without a word; one that leaves a ping
    * unanswered until the next is terminated. The application does not see them. 0: never. Default: 30 000.
    */
@@ -285,6 +292,7 @@ export class SecureWebSocketServer<
     }
     const socket: Socket = this.createSocket(incoming, protocol, {
       autoPong: this.options.autoPong,
+      allowSynchronousEvents: this.options.allowSynchronousEvents,
       onClosed: () => {
         this.#forget(socket);
       },

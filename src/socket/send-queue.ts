@@ -44,9 +44,12 @@ export class SendQueue {
     return this.#buffered;
   }
 
+  /** Takes a message. Its bytes are copied. */
   send(message: OutgoingMessage): void {
     this.#buffered += message.length;
-    this.#enqueue(message);
+    if ('blob' in message) this.#enqueue(message);
+    else if (this.#mustWait) this.#waiting.push({ ...message, data: new Uint8Array(message.data) });
+    else this.#pass(message.data, message.isText);
   }
 
   /** Counts a message that is not sent because the socket is closing or closed. */
@@ -101,8 +104,12 @@ export class SendQueue {
     this.#left += bytes;
   }
 
+  get #mustWait(): boolean {
+    return this.#abandoned || this.#waiting.length > 0;
+  }
+
   #enqueue(entry: Waiting): void {
-    const mustWait = this.#abandoned || this.#waiting.length > 0;
+    const mustWait = this.#mustWait;
     this.#waiting.push(entry);
     if (!mustWait) this.#flush();
   }

@@ -6,6 +6,7 @@ import type { DomReadableStream, DomWritableStream } from './dom-types.js';
 import { DRAIN_MARK, DrainWatch } from './drain-watch.js';
 import { EmittingEventTarget } from './emitting-event-target.js';
 import { connectionLost, isLoss, notOpen } from './ending-errors.js';
+import { EventQueue } from './event-queue.js';
 import { FlowGate } from './flow-gate.js';
 import { payloadSize, toPayload, type Sendable } from './payload.js';
 import { toCloseStatus } from './server-close.js';
@@ -25,7 +26,7 @@ import {
 } from './server-send-queue.js';
 import type { ServerSocketEvents } from './server-socket-events.js';
 import { SocketStreams } from './socket-streams.js';
-import { callGuarded, inNextTask } from './tasks.js';
+import { callGuarded, inNextTask, reportUncaught } from './tasks.js';
 
 const CONNECTING = 0;
 const OPEN = 1;
@@ -41,6 +42,8 @@ const KEEP_ALIVE_PAYLOAD = 'secure-websocket keep-alive';
 export interface ServerSocketOptions {
   /** Answer pings. Default: true. */
   readonly autoPong?: boolean | undefined;
+  /** Whether several events may be told in one task. Default: true. */
+  readonly allowSynchronousEvents?: boolean | undefined;
   /** Called once when the socket is closed, before its `close` event, also when listeners have been removed. */
   readonly onClosed?: ((socket: ServerSecureWebSocket) => void) | undefined;
 }
@@ -78,6 +81,8 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
   #readyState: 1 | 2 | 3 = OPEN;
   #binaryType: ServerBinaryType = 'nodebuffer';
   #suspended = false;
+  /** Gives each event a task of its own; undefined when they are told as they come. */
+  readonly #events: EventQueue<Uint8Array> | undefined;
   /** What happened before listeners could be there; undefined once they could. */
   #held: (() => void)[] | undefined = [];
   #failed = false;
@@ -99,6 +104,11 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
     this.#options = options;
     this.#port = incoming.accept(protocol, this.#createListener());
     this.#flow = new FlowGate(this.#port);
+    if (options.allowSynchronousEvents === false) {
+      this.#events = new EventQueue(this.#flow, ({ data, isText }) => {
+        this.#onMessage(data, isText);
+      });
+    }
     this.#queue = new ServerSendQueue(this.#port, error => {
       this.#fail(error);
       this.#port.terminate();
@@ -327,9 +337,12 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
     return {
       message: (data, isText) => {
         this.#heardFromPeer = true;
-        this.#whenStarted(() => {
-          this.#onMessage(data, isText);
-        });
+        if (this.#held === undefined) this.#receive(data, isText);
+        else {
+          this.#held.push(() => {
+            this.#onMessage(data, isText);
+          });
+        }
       },
       ping: data => {
         this.#onPing(data.slice());
@@ -338,7 +351,7 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
         this.#onPong(data.slice());
       },
       closing: () => {
-        this.#whenStarted(() => {
+        this.#inOrder(() => {
           if (this.#readyState === OPEN) this.#readyState = CLOSING;
         });
       },
@@ -349,7 +362,7 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
       suspended: ({ error }) => {
         this.#suspended = true;
         this.#queue.suspend();
-        this.#whenStarted(() => {
+        this.#inOrder(() => {
           this.#tell('suspended', error);
         });
       },
@@ -359,12 +372,12 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
         this.#heardFromPeer = true;
         this.#queue.resume();
         this.#drain.check();
-        this.#whenStarted(() => {
+        this.#inOrder(() => {
           this.#tell('resumed');
         });
       },
       closed: end => {
-        this.#whenStarted(() => {
+        this.#inOrder(() => {
           this.#onClosed(end);
         });
       },
@@ -374,12 +387,20 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
   #start(): void {
     const held = this.#held ?? [];
     this.#held = undefined;
-    for (const event of held) event();
+    for (const event of held) this.#inOrder(event);
   }
 
-  #whenStarted(event: () => void): void {
-    if (this.#held === undefined) event();
-    else this.#held.push(event);
+  /** Tells of something behind all that happened before it. */
+  #inOrder(event: () => void): void {
+    if (this.#held !== undefined) this.#held.push(event);
+    else if (this.#events !== undefined) this.#events.push(event);
+    else event();
+  }
+
+  /** The way of nearly every message: nothing is made for it, unless each is to have a task of its own. */
+  #receive(data: Uint8Array, isText: boolean): void {
+    if (this.#events === undefined) this.#onMessage(data, isText);
+    else this.#events.pushMessage(data, isText, data.length);
   }
 
   /** Emits; an exception of a listener becomes an uncaught one. */
@@ -387,6 +408,15 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
     callGuarded(() => {
       this.emit(name, ...args);
     });
+  }
+
+  /** As `#tell`, which takes longer. */
+  #tellMessage(data: MessageData, isBinary: boolean): void {
+    try {
+      this.emit('message', data, isBinary);
+    } catch (error) {
+      reportUncaught(error);
+    }
   }
 
   #onMessage(data: Uint8Array, isText: boolean): void {
@@ -397,22 +427,21 @@ export class ServerSecureWebSocket extends EmittingEventTarget<ServerSocketEvent
       return;
     }
     if (this.#streams.isReceiving) this.#streams.receive(isText ? (fromUtf8(data) ?? '') : data, data.length);
-    else if (isText) this.#tell('message', toMessageBytes(data), false);
-    else this.#tell('message', toBinaryData(data, this.#binaryType), true);
+    else this.#tellMessage(isText ? toMessageBytes(data) : toBinaryData(data, this.#binaryType), !isText);
   }
 
   #onPing(data: Uint8Array): void {
     this.#heardFromPeer = true;
     // The channel keeps only the latest pong, so that a flood of pings takes no memory.
     if (this.#options.autoPong !== false && this.#readyState === OPEN) this.#port.pong(data.slice());
-    this.#whenStarted(() => {
+    this.#inOrder(() => {
       this.#tell('ping', toMessageBytes(data));
     });
   }
 
   #onPong(data: Uint8Array): void {
     this.#heardFromPeer = true;
-    this.#whenStarted(() => {
+    this.#inOrder(() => {
       if (fromUtf8(data) !== KEEP_ALIVE_PAYLOAD) this.#tell('pong', toMessageBytes(data));
     });
   }

@@ -78,11 +78,12 @@ export class ServerSendQueue {
     const size = payloadSize(payload);
     this.#expect(size, callback);
     if (fin && this.#fragments === undefined) {
-      this.#passMessage(payload, isText);
+      if (!this.#reading && payload instanceof Uint8Array) this.#port.send(payload, isText);
+      else this.#passMessage(payload, isText);
       return;
     }
     this.#fragments ??= { isText, parts: [], bytes: 0 };
-    this.#fragments.parts.push(payload);
+    this.#fragments.parts.push(own(payload));
     this.#fragments.bytes += size;
     if (fin) this.#passFragments();
   }
@@ -90,7 +91,7 @@ export class ServerSendQueue {
   /** Sends a ping or a pong behind what waits for a Blob. */
   control(kind: 'ping' | 'pong', payload: Payload, callback?: SendCallback): void {
     this.#expect(0, callback);
-    this.#pass(payload, bytes => {
+    this.#pass(own(payload), bytes => {
       this.#port[kind](bytes);
     });
   }
@@ -207,7 +208,7 @@ export class ServerSendQueue {
       return;
     }
     const size = payloadSize(payload);
-    this.#waiting.push({ payload, size, isText, pass });
+    this.#waiting.push({ payload: own(payload), size, isText, pass });
     this.#waitingBytes += size;
     if (!this.#reading) this.#passWaiting();
   }
@@ -246,4 +247,10 @@ export class ServerSendQueue {
       },
     );
   }
+}
+
+/** What the caller does to its bytes later must change nothing. */
+function own(payload: Payload): Payload {
+  // Not `slice`: that of a Buffer copies nothing.
+  return payload instanceof Uint8Array ? new Uint8Array(payload) : payload;
 }

@@ -169,7 +169,7 @@ describe.each(VICTIMS)('%s serves others while', (_, start) => {
     const victim = await victimOf(start);
     const frames = [
       new Uint8Array(0),
-      encodeEnvelope(SOMEBODY),
+      encodeEnvelope(SOMEBODY, new Uint8Array(0)),
       encodeListen(true).slice(0, 1),
       Uint8Array.of(3, 2),
     ];

@@ -143,7 +143,7 @@ describe('registered clients', () => {
     const largest = new Uint8Array(MIN_MAX_FRAME - ENVELOPE_HEADER_LENGTH).fill(7);
     alice.send(encodeEnvelope(bob.address, largest));
     expect(await bob.frames.next()).toEqual(envelope(alice.address, largest));
-    alice.send(encodeEnvelope(bob.address, largest, Uint8Array.of(0)));
+    alice.send(encodeEnvelope(bob.address, Uint8Array.of(...largest, 0)));
     expect(await alice.frames.next()).toEqual(notice(NoticeReason.TOO_LARGE, bob.address));
     alice.send(encodeEnvelope(bob.address, new Uint8Array(2 * MIN_MAX_FRAME)));
     expect((await alice.closed).code).toBe(1009);

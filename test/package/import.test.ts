@@ -38,18 +38,20 @@ async function record(how: 'import' | 'require', specifier: string): Promise<Rec
 it.each([
   ['import', 'secure-websocket'],
   ['import', 'secure-websocket/server'],
+  ['import', 'secure-websocket/lite'],
   ['require', 'secure-websocket'],
   ['require', 'secure-websocket/server'],
+  ['require', 'secure-websocket/lite'],
 ] as const)('%s of %s touches nothing', async (how, specifier) => {
   const result = await record(how, specifier);
   expect(result.exports.length).toBeGreaterThan(0);
   expect(result).toMatchObject({ touched: [], libsodium: false, resources: [] });
 });
 
-it('import of the build for browsers touches nothing', async () => {
+it.each(['browser', 'browser-lite'])('import of the build for browsers (%s) touches nothing', async build => {
   const result = await record(
     'import',
-    path.join(folder, 'node_modules/secure-websocket/dist/browser/index.js'),
+    path.join(folder, `node_modules/secure-websocket/dist/${build}/index.js`),
   );
   expect(result.exports).toContain('ClientSecureWebSocket');
   expect(result).toMatchObject({ touched: [], libsodium: false, resources: [] });

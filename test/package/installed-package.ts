@@ -19,9 +19,15 @@ export async function installPackage(others: readonly string[] = []): Promise<st
   fs.writeFileSync(path.join(folder, 'package.json'), JSON.stringify({ name: 'consumer', private: true }));
   const packed = await npm(['pack', '--json', '--dry-run=false', '--pack-destination', folder], repository);
   const [{ filename }] = JSON.parse(packed) as [{ filename: string }];
-  const local = ['libsodium', 'libsodium-wrappers', 'ws', ...others].map(name =>
-    path.join(repository, 'node_modules', name),
-  );
+  const needed = [
+    'libsodium',
+    'libsodium-wrappers',
+    'ws',
+    '@noble/ciphers',
+    '@noble/curves',
+    '@noble/hashes',
+  ];
+  const local = [...needed, ...others].map(name => path.join(repository, 'node_modules', name));
   await npm(
     [
       'install',

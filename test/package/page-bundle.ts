@@ -1,5 +1,6 @@
 // The built package as a page gets it: bundled by the application that uses it.
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { build, createLogger } from 'vite';
 
 export interface BundledFile {
@@ -8,6 +9,10 @@ export interface BundledFile {
   readonly code: string;
   /** The modules that went into it: absolute paths. */
   readonly modules: readonly string[];
+  /** Names of the files that are loaded with it. */
+  readonly imports: readonly string[];
+  /** Bytes, compressed. */
+  readonly gzip: number;
 }
 
 export interface PageBundle {
@@ -22,7 +27,10 @@ export interface PageBundle {
  * Bundles a module for browsers, in memory. Its source may import `secure-websocket`, which is resolved from `folder`
  * as any package is: in this repository to `dist`, so `npm run build` comes first.
  */
-export async function bundleForPage(source: string, folder = process.cwd()): Promise<PageBundle> {
+export async function bundleForPage(
+  source: string,
+  { folder = process.cwd(), minify = false } = {},
+): Promise<PageBundle> {
   const entry = path.join(folder, 'page-entry.js');
   const warnings: string[] = [];
   const warn = (message: string): void => void warnings.push(message);
@@ -34,7 +42,7 @@ export async function bundleForPage(source: string, folder = process.cwd()): Pro
     customLogger: { ...createLogger('silent'), warn, warnOnce: warn },
     build: {
       write: false,
-      minify: false,
+      minify,
       modulePreload: false,
       reportCompressedSize: false,
       rolldownOptions: {
@@ -55,6 +63,12 @@ export async function bundleForPage(source: string, folder = process.cwd()): Pro
   if (!('output' in output)) throw new Error('The bundler made something else than one set of files.');
   const files = output.output
     .filter(file => file.type === 'chunk')
-    .map(file => ({ name: file.fileName, code: file.code, modules: file.moduleIds }));
+    .map(file => ({
+      name: file.fileName,
+      code: file.code,
+      modules: file.moduleIds,
+      imports: file.imports,
+      gzip: gzipSync(file.code, { level: 9 }).length,
+    }));
   return { entry: 'page.js', files, warnings };
 }

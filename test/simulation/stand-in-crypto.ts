@@ -19,20 +19,19 @@ export function standInCrypto(randomBytes: (length: number) => Uint8Array): Cryp
     },
     aeadEncrypt(key, nonce, ad, plaintext) {
       const sealed = new Uint8Array(plaintext.length + TAG_LENGTH);
-      sealed.set(plaintext);
-      const body = sealed.subarray(0, plaintext.length);
-      applyKeystream(key, nonce, body);
-      sealed.set(digest(TAG_LENGTH, DOMAIN.tag, key, nonce, ad, body), plaintext.length);
+      seal(key, nonce, ad, plaintext, sealed);
       return sealed;
     },
-    aeadDecrypt(key, nonce, ad, ciphertext) {
-      const length = ciphertext.length - TAG_LENGTH;
-      if (length < 0) return undefined;
-      const body = ciphertext.slice(0, length);
-      const tag = digest(TAG_LENGTH, DOMAIN.tag, key, nonce, ad, body);
-      if (compareBytes(tag, ciphertext.subarray(length)) !== 0) return undefined;
-      applyKeystream(key, nonce, body);
-      return body;
+    aeadDecrypt: (key, nonce, ad, ciphertext) => openInPlace(key, nonce, ad, ciphertext.slice()),
+    aeadSeal(key, nonce, plaintext, out, offset) {
+      seal(key, nonce, EMPTY, plaintext, out.subarray(offset, offset + plaintext.length + TAG_LENGTH));
+    },
+    aeadOpen(key, nonce, sealed) {
+      const plaintext = openInPlace(key, nonce, EMPTY, sealed);
+      // What the caller must not rely on any more is not there any more.
+      if (plaintext === undefined) sealed.fill(0xff);
+      else sealed.fill(0xff, plaintext.length);
+      return plaintext;
     },
     hash: (...parts) => digest(64, DOMAIN.hash, ...parts),
     deriveKey: (key, id, context) =>
@@ -48,6 +47,37 @@ export function standInCrypto(randomBytes: (length: number) => Uint8Array): Cryp
 }
 
 const DOMAIN = { hash: 1, public: 2, secret: 3, tag: 4, stream: 5 } as const;
+
+const EMPTY = new Uint8Array(0);
+
+/** `sealed` has the length of the plaintext and the tag. */
+function seal(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  ad: Uint8Array,
+  plaintext: Uint8Array,
+  sealed: Uint8Array,
+): void {
+  sealed.set(plaintext);
+  const body = sealed.subarray(0, plaintext.length);
+  applyKeystream(key, nonce, body);
+  sealed.set(digest(TAG_LENGTH, DOMAIN.tag, key, nonce, ad, body), plaintext.length);
+}
+
+function openInPlace(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  ad: Uint8Array,
+  sealed: Uint8Array,
+): Uint8Array | undefined {
+  const length = sealed.length - TAG_LENGTH;
+  if (length < 0) return undefined;
+  const body = sealed.subarray(0, length);
+  const tag = digest(TAG_LENGTH, DOMAIN.tag, key, nonce, ad, body);
+  if (compareBytes(tag, sealed.subarray(length)) !== 0) return undefined;
+  applyKeystream(key, nonce, body);
+  return body;
+}
 
 function unused(): never {
   throw new Error('The simulation signs nothing.');

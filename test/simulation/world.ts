@@ -72,15 +72,20 @@ export class World {
   crypto(random: Random): Crypto {
     const randomBytes = (length: number): Uint8Array => random.bytes(length);
     const crypto = this.plan.realCrypto ? seededSodium(randomBytes) : standInCrypto(randomBytes);
+    const noteNonce = (key: Uint8Array, nonce: Uint8Array): void => {
+      const name = Buffer.from(key).toString('latin1') + Buffer.from(nonce).toString('latin1');
+      this.check(!this.#nonces.has(name), 'a nonce was used twice with one key');
+      this.#nonces.add(name);
+    };
     return {
       ...crypto,
       aeadEncrypt: (key, nonce, ad, plaintext) => {
-        if (ad.length === 0) {
-          const name = Buffer.from(key).toString('latin1') + Buffer.from(nonce).toString('latin1');
-          this.check(!this.#nonces.has(name), 'a nonce was used twice with one key');
-          this.#nonces.add(name);
-        }
+        if (ad.length === 0) noteNonce(key, nonce);
         return crypto.aeadEncrypt(key, nonce, ad, plaintext);
+      },
+      aeadSeal: (key, nonce, plaintext, out, offset) => {
+        noteNonce(key, nonce);
+        crypto.aeadSeal(key, nonce, plaintext, out, offset);
       },
     };
   }

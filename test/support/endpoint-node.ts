@@ -20,6 +20,8 @@ export interface EndpointNodeOptions {
   readonly resumables?: ResumableChannels;
   /** Number of the first channel that it opens; endpoints begin at a random one. */
   readonly firstChannel?: number | 'random';
+  /** Default: libsodium. */
+  readonly backEnd?: Crypto;
 }
 
 type Closed = Extract<ChannelEvent, { type: 'closed' }>;
@@ -46,7 +48,7 @@ export class EndpointNode implements NetworkNode {
   ) {
     const { identity, connectionId = identity * 11, listening = true, maxFrame, maxPayload } = options;
     const { firstChannel = 1, resumables } = options;
-    const crypto = seededCrypto(`${identity}/${connectionId}`);
+    const crypto = seededCrypto(`${identity}/${connectionId}`, options.backEnd);
     this.identity = new Identity(crypto, new Uint8Array(32).fill(identity));
     this.address = peerAddress(this.identity.publicKeyBytes, connectionId);
     this.endpoint = new Endpoint({

@@ -21,6 +21,7 @@ import { decodeSealedBody, encodeInitiation, encodeResponse } from '../../src/co
 import { TransportKeys } from '../../src/core/transport-keys.js';
 import { EventQueue } from './event-queue.js';
 import { RelayClient } from './relay-client.js';
+import { transportMessage } from './transport-message.js';
 
 /** What a peer sent on a channel. */
 export interface ReceivedRecord {
@@ -127,7 +128,7 @@ export class ModifiedClient {
 
   /** Seals any plaintext and sends it. */
   seal(plaintext: Uint8Array): void {
-    this.ws.send(encodeEnvelope(this.peer, ...this.#keys.seal(plaintext)));
+    this.ws.send(encodeEnvelope(this.peer, transportMessage(this.#keys, plaintext)));
   }
 
   /** How OPEN_ACCEPT names the session. */

@@ -6,10 +6,10 @@ import {
   type HandshakePattern,
   type PatternName,
 } from '../../src/core/noise/patterns.js';
-import { loadSodium } from '../../src/core/sodium.js';
+import { loadLibsodium } from '../../src/crypto/libsodium.js';
 import { expectCode } from './errors.js';
 
-export const crypto = await loadSodium();
+export const crypto = await loadLibsodium();
 export const EMPTY = new Uint8Array(0);
 export const PATTERNS = Object.keys(HANDSHAKE_PATTERNS) as PatternName[];
 

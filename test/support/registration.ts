@@ -6,9 +6,9 @@ import { Identity } from '../../src/core/identity.js';
 import { HandshakeState } from '../../src/core/noise/handshake-state.js';
 import { registrationPrologue } from '../../src/core/prologue.js';
 import { RegistrationClient, RegistrationServer } from '../../src/core/registration.js';
-import { loadSodium } from '../../src/core/sodium.js';
+import { loadLibsodium } from '../../src/crypto/libsodium.js';
 
-export const crypto = await loadSodium();
+export const crypto = await loadLibsodium();
 const identityOf = (n: number): Identity => new Identity(crypto, new Uint8Array(32).fill(n));
 export const relay = identityOf(1);
 export const alice = identityOf(2);

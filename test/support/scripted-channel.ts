@@ -26,9 +26,8 @@ export class ScriptedChannel implements IncomingChannel, ChannelPort {
 
   /** What the socket did, in order. */
   readonly calls: PortCall[] = [];
-  /** The very bytes of each message that was sent. */
-  readonly messages: Uint8Array[] = [];
-  /** The very bytes of each pong. */
+  /** The very bytes of each ping and each pong: a channel does not copy these. */
+  readonly pings: Uint8Array[] = [];
   readonly pongs: Uint8Array[] = [];
   accepted: string | undefined;
   refused: { status: number; reason: string } | undefined;
@@ -84,11 +83,11 @@ export class ScriptedChannel implements IncomingChannel, ChannelPort {
 
   send(data: Uint8Array, isText: boolean): void {
     this.bufferedAmount += data.length;
-    this.messages.push(data);
     this.calls.push(isText ? `text ${new TextDecoder().decode(data)}` : `binary ${hex(data)}`);
   }
 
   ping(data: Uint8Array): void {
+    this.pings.push(data);
     this.calls.push(`ping ${hex(data)}`);
   }
 

@@ -1,10 +1,13 @@
 import type { Crypto } from '../../src/core/crypto.js';
-import { loadSodium } from '../../src/core/sodium.js';
+import { loadLibsodium } from '../../src/crypto/libsodium.js';
 
-const sodium = await loadSodium();
+const libsodium = await loadLibsodium();
 
-/** The real cryptography, with "random" bytes that follow from the seed. */
-export function seededSodium(randomBytes: (length: number) => Uint8Array): Crypto {
+/** The real cryptography, libsodium unless given, with "random" bytes that follow from the seed. */
+export function seededSodium(
+  randomBytes: (length: number) => Uint8Array,
+  sodium: Crypto = libsodium,
+): Crypto {
   return {
     name: 'seeded',
     randomBytes,
@@ -12,6 +15,10 @@ export function seededSodium(randomBytes: (length: number) => Uint8Array): Crypt
     x25519: (secretKey, publicKey) => sodium.x25519(secretKey, publicKey),
     aeadEncrypt: (key, nonce, ad, plaintext) => sodium.aeadEncrypt(key, nonce, ad, plaintext),
     aeadDecrypt: (key, nonce, ad, ciphertext) => sodium.aeadDecrypt(key, nonce, ad, ciphertext),
+    aeadSeal: (key, nonce, plaintext, out, offset) => {
+      sodium.aeadSeal(key, nonce, plaintext, out, offset);
+    },
+    aeadOpen: (key, nonce, sealed) => sodium.aeadOpen(key, nonce, sealed),
     hash: (...parts) => sodium.hash(...parts),
     deriveKey: (key, id, context) => sodium.deriveKey(key, id, context),
     ed25519PublicKey: seed => sodium.ed25519PublicKey(seed),

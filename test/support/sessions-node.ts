@@ -5,6 +5,7 @@ import { Identity } from '../../src/core/identity.js';
 import type { Session } from '../../src/core/session.js';
 import { type Attempt, Sessions } from '../../src/core/sessions.js';
 import type { TransportKeys } from '../../src/core/transport-keys.js';
+import { transportMessage } from './transport-message.js';
 import { type NetworkNode, seededCrypto } from './virtual-network.js';
 
 export interface SessionsNodeOptions {
@@ -54,7 +55,7 @@ export class SessionsNode implements NetworkNode {
       address: this.address,
       wallClock: () => this.wall,
       owner: {
-        send: (address, ...body) => this.#frames.push(encodeEnvelope(address, ...body)),
+        send: (address, body) => this.#frames.push(encodeEnvelope(address, body)),
         acceptsStrangers: () => this.listening,
         established: (attempt, session) => {
           this.established.push({ attempt, session });
@@ -126,7 +127,7 @@ export class SessionsNode implements NetworkNode {
     const keys = session.sealingKeys(this.#network.now);
     if (!keys) return false;
     const bytes = typeof plaintext === 'string' ? utf8(plaintext) : plaintext;
-    this.#frames.push(encodeEnvelope(session.address, ...keys.seal(bytes)));
+    this.#frames.push(encodeEnvelope(session.address, transportMessage(keys, bytes)));
     return true;
   }
 }

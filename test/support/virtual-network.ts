@@ -8,13 +8,13 @@ import {
   NoticeReason,
   PUBLIC_KEY_LENGTH,
 } from '../../src/core/frame.js';
-import { loadSodium } from '../../src/core/sodium.js';
+import { loadLibsodium } from '../../src/crypto/libsodium.js';
 import { seededSodium } from './seeded-sodium.js';
 
-const sodium = await loadSodium();
+const sodium = await loadLibsodium();
 
-/** libsodium, with "random" bytes that depend on `seed` alone, so that whatever happens can happen again. */
-export function seededCrypto(seed: string): Crypto {
+/** libsodium, or another back end, with "random" bytes that depend on `seed` alone, so that whatever happens can happen again. */
+export function seededCrypto(seed: string, backEnd?: Crypto): Crypto {
   let counter = 0;
   const randomBytes = (length: number): Uint8Array => {
     const blocks: Uint8Array[] = [];
@@ -25,7 +25,7 @@ export function seededCrypto(seed: string): Crypto {
     }
     return concat(...blocks).slice(0, length);
   };
-  return seededSodium(randomBytes);
+  return seededSodium(randomBytes, backEnd);
 }
 
 /** What is connected to the network. */

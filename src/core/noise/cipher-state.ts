@@ -76,12 +76,31 @@ export class CipherState {
   decryptWithAd(ad: Uint8Array, ciphertext: Uint8Array): Uint8Array {
     const key = this.#usableKey();
     const plaintext = this.#crypto.aeadDecrypt(key, this.#nonceOf(this.#n), ad, ciphertext);
-    if (plaintext === undefined) {
-      throw new SecureWebSocketError(
-        'DECRYPT_FAILED',
-        'The message is not authentic: wrong key, order or content.',
-      );
-    }
+    if (plaintext === undefined) throw notAuthentic();
+    this.#n++;
+    return plaintext;
+  }
+
+  /**
+   * `encryptWithAd` without associated data, into memory that is there: writes the ciphertext, 16 bytes longer than
+   * `plaintext`, to `out` at `offset`. The two must not overlap.
+   * @throws SecureWebSocketError as {@link encryptWithAd}
+   */
+  encryptInto(out: Uint8Array, offset: number, plaintext: Uint8Array): void {
+    const key = this.#usableKey();
+    this.#crypto.aeadSeal(key, this.#nonceOf(this.#n), plaintext, out, offset);
+    this.#n++;
+  }
+
+  /**
+   * `decryptWithAd` without associated data. The plaintext may stand where the ciphertext stood, which is of no use
+   * afterwards, also when this throws.
+   * @throws SecureWebSocketError as {@link decryptWithAd}
+   */
+  decryptInPlace(ciphertext: Uint8Array): Uint8Array {
+    const key = this.#usableKey();
+    const plaintext = this.#crypto.aeadOpen(key, this.#nonceOf(this.#n), ciphertext);
+    if (plaintext === undefined) throw notAuthentic();
     this.#n++;
     return plaintext;
   }
@@ -124,6 +143,13 @@ export class CipherState {
     this.#nonceView.setUint32(8, Math.floor(n / 0x1_0000_0000), true);
     return this.#nonce;
   }
+}
+
+function notAuthentic(): SecureWebSocketError {
+  return new SecureWebSocketError(
+    'DECRYPT_FAILED',
+    'The message is not authentic: wrong key, order or content.',
+  );
 }
 
 function noKey(): SecureWebSocketError {

@@ -1,12 +1,14 @@
 import { utf8 } from '../bytes.js';
 import type { Crypto } from '../crypto.js';
 import { CipherState } from './cipher-state.js';
-import { hmac } from './hmac.js';
+import { hkdf } from './hmac.js';
 
 /** BLAKE2b: output length in bytes (Noise specification section 12.8). */
 const HASH_LENGTH = 64;
 /** HKDF gives 64-byte keys; a cipher takes the first 32 (section 5.2). */
 const CIPHER_KEY_LENGTH = 32;
+
+const EMPTY = new Uint8Array(0);
 
 /** The chaining key, the handshake hash and the cipher of a handshake (Noise specification section 5.2). */
 export class SymmetricState {
@@ -70,7 +72,7 @@ export class SymmetricState {
    * output of the same HKDF: a secret of both ends that is no key of these ciphers and can be a key for something else.
    */
   split(): { readonly ciphers: [CipherState, CipherState]; readonly exporter: Uint8Array } {
-    const [tempK1, tempK2, tempK3] = this.#hkdf(new Uint8Array(0), 3);
+    const [tempK1, tempK2, tempK3] = this.#hkdf(EMPTY, 3);
     const ciphers: [CipherState, CipherState] = [
       new CipherState(this.#crypto, tempK1.subarray(0, CIPHER_KEY_LENGTH)),
       new CipherState(this.#crypto, tempK2.subarray(0, CIPHER_KEY_LENGTH)),
@@ -103,14 +105,8 @@ export class SymmetricState {
     this.#crypto.wipe(tempK);
   }
 
-  /** HKDF (section 4.3) with the chaining key as salt: two or three outputs of 64 bytes. */
+  /** With the chaining key as salt. */
   #hkdf(inputKeyMaterial: Uint8Array, outputs: 2 | 3): [Uint8Array, Uint8Array, Uint8Array] {
-    const tempKey = hmac(this.#crypto, this.#ck, inputKeyMaterial);
-    const output1 = hmac(this.#crypto, tempKey, Uint8Array.of(1));
-    const output2 = hmac(this.#crypto, tempKey, output1, Uint8Array.of(2));
-    const output3 =
-      outputs === 3 ? hmac(this.#crypto, tempKey, output2, Uint8Array.of(3)) : new Uint8Array(0);
-    this.#crypto.wipe(tempKey);
-    return [output1, output2, output3];
+    return hkdf(this.#crypto, this.#ck, inputKeyMaterial, outputs);
   }
 }

@@ -5,16 +5,18 @@ import { WebSocket } from 'ws';
 import { SecureWebSocketError } from '../../core/errors.js';
 import { describeError } from '../describe-error.js';
 import { FileKeyStore } from '../file-key-store.js';
+import { wrapDialledWsSocket } from './dialled-ws-socket.js';
 import { FailedSocket } from './failed-socket.js';
+import { page } from './node-page.js';
 import type { Platform } from './platform.js';
 import { connectWebSocket } from './web-socket.js';
-import { wrapWsSocket } from './ws-socket.js';
 
 /** The HTTP upgrade must be answered within so many milliseconds. */
 const HANDSHAKE_TIMEOUT = 20_000;
 
 /** Node: `ws` for connections, files for keys. */
 export const platform: Platform = {
+  ...page,
   name: 'node',
 
   connect(url, options, listener) {
@@ -29,7 +31,7 @@ export const platform: Platform = {
         handshakeTimeout: HANDSHAKE_TIMEOUT,
         maxPayload: options.maxPayload,
       });
-      return wrapWsSocket(ws, listener);
+      return wrapDialledWsSocket(ws, listener);
     } catch (error) {
       return new FailedSocket(listener, describeError(error));
     }
@@ -49,22 +51,10 @@ export const platform: Platform = {
     return new FileKeyStore(join(keyDirectory(), `${name}.key`));
   },
 
-  baseUrl: () => undefined,
-  origin: () => undefined,
-
   toMessageData: bytes => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
 
   isUtf8,
-
-  // Node is told neither when the network comes back nor whether somebody looks.
-  onWake: () => stopNothing,
-  isHidden: () => false,
-  onVisibility: () => stopNothing,
 };
-
-function stopNothing(): void {
-  // Nothing was started.
-}
 
 function keyDirectory(): string {
   const { SECURE_WEBSOCKET_HOME: own } = process.env;

@@ -2,7 +2,14 @@ import type { RawData, WebSocket as WsWebSocket } from 'ws';
 import { describeError } from '../describe-error.js';
 import type { RawSocket, RawSocketListener } from '../raw-socket.js';
 
+/** A RawSocket whose events can be given to somebody else. */
+export interface WsSocket extends RawSocket {
+  /** Who is told what happens from now on. */
+  listener: RawSocketListener;
+}
+
 // WHATWG readyState. Of `ws` only the types are imported here: the object may come from another copy of it.
+const CONNECTING = 0;
 const OPEN = 1;
 const CLOSED = 3;
 
@@ -13,14 +20,14 @@ const CLOSED = 3;
  * whatever happens. Its `error` events have a listener from now on, so they cannot end the process. Its `binaryType`
  * becomes 'nodebuffer'. The `send` method that it has now is kept: replacing it does not change what this sends with.
  */
-export function wrapWsSocket(ws: WsWebSocket, listener: RawSocketListener): RawSocket {
+export function wrapWsSocket(ws: WsWebSocket, listener: RawSocketListener): WsSocket {
   return new WsRawSocket(ws, listener);
 }
 
-class WsRawSocket implements RawSocket {
+class WsRawSocket implements WsSocket {
   readonly tellsDrained = true;
+  listener: RawSocketListener;
   readonly #ws: WsWebSocket;
-  readonly #listener: RawSocketListener;
   readonly #send: (data: string | Uint8Array, done: (error?: Error | null) => void) => void;
   #terminated = false;
   #closed = false;
@@ -29,24 +36,16 @@ class WsRawSocket implements RawSocket {
 
   constructor(ws: WsWebSocket, listener: RawSocketListener) {
     this.#ws = ws;
-    this.#listener = listener;
-    this.#send = ws.send.bind(ws);
+    this.listener = listener;
+    // eslint-disable-next-line @typescript-eslint/unbound-method -- bound by each call: a relay has many of these
+    this.#send = ws.send;
     ws.binaryType = 'nodebuffer';
-    ws.on('open', () => {
-      listener.open?.();
-    });
+    if (ws.readyState === CONNECTING) this.#watchOpening();
     ws.on('message', (data, isBinary) => {
       this.#receive(data, isBinary);
     });
     ws.on('error', error => {
       this.#detail ??= describeError(error);
-    });
-    ws.on('unexpected-response', (_request, response) => {
-      const status = response.statusCode ?? 0;
-      const redirect = status >= 300 && status < 400 ? ', a redirect, and those are not followed' : '';
-      this.#detail ??= `server answered ${status}${redirect}`;
-      // Because somebody listens, `ws` leaves it to us to end the attempt.
-      ws.terminate();
     });
     ws.on('close', (code, reason) => {
       this.#end(code, reason.toString());
@@ -58,12 +57,27 @@ class WsRawSocket implements RawSocket {
     }
   }
 
+  /** What can only happen to a socket that was dialled. */
+  #watchOpening(): void {
+    const ws = this.#ws;
+    ws.on('open', () => {
+      this.listener.open?.();
+    });
+    ws.on('unexpected-response', (_request, response) => {
+      const status = response.statusCode ?? 0;
+      const redirect = status >= 300 && status < 400 ? ', a redirect, and those are not followed' : '';
+      this.#detail ??= `server answered ${status}${redirect}`;
+      // Because somebody listens, `ws` leaves it to us to end the attempt.
+      ws.terminate();
+    });
+  }
+
   get bufferedAmount(): number {
     return this.#ws.bufferedAmount;
   }
 
   send(data: string | Uint8Array): void {
-    if (this.#ws.readyState === OPEN) this.#send(data, this.#sent);
+    if (this.#ws.readyState === OPEN) this.#send.call(this.#ws, data, this.#sent);
   }
 
   close(code?: number, reason?: string): void {
@@ -92,8 +106,8 @@ class WsRawSocket implements RawSocket {
     // What the kernel had delivered before `terminate` would still come.
     if (this.#terminated) return;
     const bytes = toBytes(data);
-    if (isBinary) this.#listener.binary(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-    else this.#listener.text(bytes.toString());
+    if (isBinary) this.listener.binary(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    else this.listener.text(bytes.toString());
   }
 
   /** Many messages can leave in one write: the owner hears of it once. */
@@ -102,14 +116,14 @@ class WsRawSocket implements RawSocket {
     this.#drainedIsDue = true;
     queueMicrotask(() => {
       this.#drainedIsDue = false;
-      if (!this.#closed && !this.#terminated) this.#listener.drained?.();
+      if (!this.#closed && !this.#terminated) this.listener.drained?.();
     });
   };
 
   #end(code: number, reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#listener.closed(code, reason, this.#detail);
+    this.listener.closed(code, reason, this.#detail);
   }
 }
 

@@ -35,7 +35,8 @@ export class LoopbackChannel implements ChannelPort {
   }
 
   send(data: Uint8Array, isText: boolean): void {
-    this.#send('client', [data, isText]);
+    // The data is the caller's again when this returns.
+    this.#send('client', [data.slice(), isText]);
   }
 
   ping(): void {

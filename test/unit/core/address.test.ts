@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkPublicKey, formatAddress, isCanonical, parseAddress } from '../../../src/core/address.js';
 import { fromHex, toHex } from '../../../src/core/bytes.js';
-import { loadSodium } from '../../../src/core/sodium.js';
+import { loadLibsodium } from '../../../src/crypto/libsodium.js';
 import { expectCode } from '../../support/errors.js';
 
-const crypto = await loadSodium();
+const crypto = await loadLibsodium();
 
 const P = 2n ** 255n - 19n;
 

@@ -89,6 +89,29 @@ describe('messages', SLOW, () => {
     expect(network.passed.at(-1)!.frame).toHaveLength(37 + 29 + 21 + 2 + 1);
   });
 
+  it.each([MIN_MAX_FRAME, 65_600, DEFAULT_MAX_FRAME])(
+    'that are small take the fewest frames of %d bytes that there can be, from the first turn on',
+    maxFrame => {
+      const { network, a, b, ours, theirs } = channels({ a: { maxFrame }, b: { maxFrame } });
+      for (const [from, to, here, there] of [
+        [a, b, ours, theirs],
+        [b, a, theirs, ours],
+        [a, b, ours, theirs],
+      ] as const) {
+        const before = network.passed.length;
+        const received = to.messages(there).length;
+        const sent = Array.from({ length: 3_000 }, (_, i) => pattern((i * 37) % 200));
+        for (const data of sent) from.send(here, data);
+        network.run();
+        expect(to.messages(there).slice(received)).toEqual(sent);
+        // Envelope 37, transport 29, record header 21; an item 2 or 3.
+        const items = sent.reduce((sum, { length }) => sum + length + (length < 64 ? 2 : 3), 0);
+        const frames = network.passed.slice(before).filter(packet => packet.from === from);
+        expect(frames).toHaveLength(Math.ceil(items / (maxFrame - 37 - 29 - 21 - 202)));
+      }
+    },
+  );
+
   it('that are many and empty are spread over several records', () => {
     const { network, a, b, ours, theirs } = channels();
     const before = network.passed.length;
@@ -126,14 +149,20 @@ describe('messages', SLOW, () => {
     );
   });
 
-  it('are copied into records: what the application does with its buffer later has no effect', () => {
+  it('are copied: what the application does with its buffer later has no effect', () => {
     const { network, a, b, ours, theirs } = channels();
-    const data = pattern(1_000);
-    a.send(ours, data);
+    // Small, large, and more than there is credit for; of a Buffer `slice` is no copy.
+    for (const size of [1_000, 300_000, RECEIVE_WINDOW, 1_000]) {
+      for (const data of [pattern(size), Buffer.from(pattern(size))]) {
+        a.send(ours, data);
+        data.fill(0);
+      }
+    }
     network.collect();
-    data.fill(0);
     network.run();
-    expect(same(b.messages(theirs)[0], pattern(1_000))).toBe(true);
+    const received = b.messages(theirs) as Uint8Array[];
+    expect(received).toHaveLength(8);
+    for (const data of received) expect(same(data, pattern(data.length))).toBe(true);
   });
 });
 
@@ -292,6 +321,19 @@ describe('flow control', SLOW, () => {
     expect(message!.buffer.byteLength).toBe(1);
   });
 
+  it('tells credit before the messages that wait: the peer does not stand still for as long as we speak', () => {
+    const { network, node, peer, channel } = openedToRaw();
+    for (let i = 0; i < 20_000; i++) node.send(channel, '');
+    const before = peer.records.length;
+    for (let sequence = 1; sequence <= 60; sequence++) {
+      node.receive(sealed(peer, node, [[Opcode.BINARY, 'x'.repeat(10_000)]], sequence), network.now);
+    }
+    network.run();
+    const items = peer.records.slice(before).map(record => record.items.map(({ opcode }) => opcode));
+    expect(items.length).toBeGreaterThan(2);
+    expect(items[0]).toContain(Opcode.CREDIT);
+  });
+
   it('tells credit in large steps, not with every message', () => {
     const { network, node, peer } = openedToRaw();
     for (let sequence = 1; sequence <= 100; sequence++) {
@@ -337,6 +379,28 @@ describe('PING and PONG', () => {
     network.run();
     const pongs = peer.records.flatMap(({ items }) => items).filter(({ opcode }) => opcode === Opcode.PONG);
     expect(pongs.map(({ payload }) => Buffer.from(payload).toString())).toEqual(['19/99']);
+  });
+
+  it('of our own share a frame when they are sent in one turn', () => {
+    const { network, a, b, ours, theirs } = channels();
+    b.pongs = false;
+    const before = network.passed.length;
+    for (let i = 0; i < 300; i++) a.ping(ours, utf8(`${i}`));
+    network.run();
+    expect(b.of(theirs).filter(({ type }) => type === 'ping')).toHaveLength(300);
+    expect(network.passed.length - before).toBe(1);
+  });
+
+  it('do not wait for the messages that were sent before: a pong goes out with the next record', () => {
+    const { node, peer, network, channel } = openedToRaw();
+    for (let i = 0; i < 20_000; i++) node.send(channel, '');
+    const ping: [Opcode, string][] = [[Opcode.PING, 'are you there']];
+    node.receive(sealed(peer, node, ping, 1), network.now);
+    const before = peer.records.length;
+    network.run();
+    expect(peer.records.length - before).toBeGreaterThan(2);
+    const [first] = peer.records.slice(before);
+    expect(first!.items.map(({ opcode }) => opcode)).toContain(Opcode.PONG);
   });
 
   it('in large numbers of our own all arrive', () => {

@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { fromHex, toHex, utf8 } from '../../../src/core/bytes.js';
 import { REJECT_AFTER_MESSAGES } from '../../../src/core/constants.js';
 import { CipherState } from '../../../src/core/noise/cipher-state.js';
-import { loadSodium } from '../../../src/core/sodium.js';
+import { loadLibsodium } from '../../../src/crypto/libsodium.js';
 import { expectCode } from '../../support/errors.js';
 
-const crypto = await loadSodium();
+const crypto = await loadLibsodium();
 const EMPTY = new Uint8Array(0);
 const KEY = Uint8Array.from({ length: 32 }, (_, i) => i);
 const pair = (): [CipherState, CipherState] => [new CipherState(crypto, KEY), new CipherState(crypto, KEY)];

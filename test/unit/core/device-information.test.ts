@@ -9,11 +9,11 @@ import {
   verifyDeviceInformation,
 } from '../../../src/core/device-information.js';
 import { Identity } from '../../../src/core/identity.js';
-import { loadSodium } from '../../../src/core/sodium.js';
+import { loadLibsodium } from '../../../src/crypto/libsodium.js';
 import { expectCode } from '../../support/errors.js';
 import { bytes, parsesOrRefuses, runs, SLOW, tamperings } from '../../support/fuzz.js';
 
-const crypto = await loadSodium();
+const crypto = await loadLibsodium();
 const alice = new Identity(crypto, new Uint8Array(32).fill(1));
 const mallory = new Identity(crypto, new Uint8Array(32).fill(2));
 const NOW = 1_750_000_000_000;

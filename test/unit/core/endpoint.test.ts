@@ -12,6 +12,7 @@ import { encodeEnvelope, encodeListen, NoticeReason, peerAddress } from '../../.
 import { BodyType } from '../../../src/core/sealed-body.js';
 import { channels, EndpointNode, endpoints } from '../../support/endpoint-node.js';
 import { expectCode } from '../../support/errors.js';
+import { transportMessage } from '../../support/transport-message.js';
 import { bodyOf, typeOf, VirtualNetwork } from '../../support/virtual-network.js';
 
 // A limit that is reached with less work than the real one.
@@ -324,7 +325,7 @@ describe('an endpoint', () => {
       expect(a.closed(channel)).toMatchObject({ code: 1006, wasClean: false, error: { code: 'LINK_LOST' } });
     }
     expect([a.endpoint.channelCount, a.endpoint.hasOutput, a.takeFrames(0)]).toEqual([0, false, []]);
-    expectCode(() => current!.seal(new Uint8Array(0)), 'NOISE_STATE');
+    expectCode(() => transportMessage(current!, new Uint8Array(0)), 'NOISE_STATE');
     network.remove(a, b);
     expect(b.closed(b.incoming[0]!)).toMatchObject({ error: { code: 'PEER_GONE' } });
   });

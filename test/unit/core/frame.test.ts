@@ -41,8 +41,8 @@ describe('a peer address', () => {
 });
 
 describe('exact bytes', () => {
-  it('ENVELOPE: 01, address, body; its parts one after the other', () => {
-    const frame = encodeEnvelope(peerAddress(KEY, 7), Uint8Array.of(0xaa, 0xbb), Uint8Array.of(0xcc));
+  it('ENVELOPE: 01, address, body', () => {
+    const frame = encodeEnvelope(peerAddress(KEY, 7), Uint8Array.of(0xaa, 0xbb, 0xcc));
     expect(toHex(frame)).toBe(`01${KEY_HEX}00000007aabbcc`);
     expect(ENVELOPE_HEADER_LENGTH).toBe(37);
   });
@@ -68,13 +68,11 @@ describe('exact bytes', () => {
 describe('decodeFrame', () => {
   it('reads what was written', () => {
     fc.assert(
-      fc.property(bytes(32, 32), connectionIds, fc.array(bytes(50), { maxLength: 4 }), (key, id, parts) => {
-        const body = parts.flatMap(part => [...part]);
-        fc.pre(body.length > 0);
-        const frame = decodeFrame(encodeEnvelope(peerAddress(key, id), ...parts));
+      fc.property(bytes(32, 32), connectionIds, bytes(200, 1), (key, id, body) => {
+        const frame = decodeFrame(encodeEnvelope(peerAddress(key, id), body));
         if (frame.type !== 'envelope') throw new Error(frame.type);
         expect([...frame.address]).toEqual([...peerAddress(key, id)]);
-        expect([...frame.body]).toEqual(body);
+        expect(frame.body).toEqual(body);
       }),
       runs(100),
     );

@@ -330,6 +330,10 @@ describe('HandshakeState: secrets', () => {
         x25519: (secretKey, publicKey) => remember(crypto.x25519(secretKey, publicKey)),
         aeadEncrypt: (key, nonce, ad, plaintext) => crypto.aeadEncrypt(remember(key), nonce, ad, plaintext),
         aeadDecrypt: (key, nonce, ad, ciphertext) => crypto.aeadDecrypt(remember(key), nonce, ad, ciphertext),
+        aeadSeal: (key, nonce, plaintext, out, offset) => {
+          crypto.aeadSeal(remember(key), nonce, plaintext, out, offset);
+        },
+        aeadOpen: (key, nonce, sealed) => crypto.aeadOpen(remember(key), nonce, sealed),
         hash: (...parts) => {
           const output = crypto.hash(...parts);
           // A part of 128 bytes is the padded key of an HMAC: this computes chaining and cipher keys.

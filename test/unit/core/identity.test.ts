@@ -3,13 +3,13 @@ import { inspect } from 'node:util';
 import { Console } from 'node:console';
 import { Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { loadCrypto } from '#crypto';
 import { parseAddress } from '../../../src/core/address.js';
 import { fromHex, toBase64Url, toHex, utf8 } from '../../../src/core/bytes.js';
 import { Identity } from '../../../src/core/identity.js';
-import { loadSodium } from '../../../src/core/sodium.js';
 import { expectCode } from '../../support/errors.js';
 
-const crypto = await loadSodium();
+const crypto = await loadCrypto();
 
 // Made with Python's hashlib.blake2b (salt = subkey id, person = context) and node:crypto, not with this library.
 const SEED = fromHex('000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f');

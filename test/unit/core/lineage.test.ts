@@ -4,11 +4,11 @@ import { concat, toHex, utf8, writeUint32 } from '../../../src/core/bytes.js';
 import { Lineage, lineageIdOf } from '../../../src/core/lineage.js';
 import { CipherState } from '../../../src/core/noise/cipher-state.js';
 import { hmac } from '../../../src/core/noise/hmac.js';
-import { loadSodium } from '../../../src/core/sodium.js';
+import { loadLibsodium } from '../../../src/crypto/libsodium.js';
 import { TransportKeys } from '../../../src/core/transport-keys.js';
 import { connected } from '../../support/sessions-scene.js';
 
-const crypto = await loadSodium();
+const crypto = await loadLibsodium();
 const OPENER = new Uint8Array(32).fill(1);
 const HASH = new Uint8Array(64).fill(9);
 

@@ -4,13 +4,13 @@ import { describe, expect, it } from 'vitest';
 import { toHex, utf8 } from '../../../src/core/bytes.js';
 import type { KeyPair } from '../../../src/core/crypto.js';
 import { HandshakeState } from '../../../src/core/noise/handshake-state.js';
-import { loadSodium } from '../../../src/core/sodium.js';
+import { loadLibsodium } from '../../../src/crypto/libsodium.js';
 import { expectCode } from '../../support/errors.js';
 
 // `noise-handshake` is an independent implementation over another build of libsodium. It wipes buffers that it was
 // given, so it gets copies.
 
-const crypto = await loadSodium();
+const crypto = await loadLibsodium();
 const prologue = utf8('interoperability');
 
 function generateKeyPair(): KeyPair {

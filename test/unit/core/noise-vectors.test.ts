@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { fromHex, toHex } from '../../../src/core/bytes.js';
-import type { KeyPair } from '../../../src/core/crypto.js';
+import type { Crypto, KeyPair } from '../../../src/core/crypto.js';
 import { HandshakeState, type TransportCiphers } from '../../../src/core/noise/handshake-state.js';
 import { HANDSHAKE_PATTERNS, type PatternName } from '../../../src/core/noise/patterns.js';
-import { loadSodium } from '../../../src/core/sodium.js';
+import { BACK_ENDS } from '../../support/back-ends.js';
 import { describeVectors } from '../../support/vectors.js';
 
 interface Vector {
@@ -22,15 +22,14 @@ interface Vector {
   messages: { payload: string; ciphertext: string }[];
 }
 
-const crypto = await loadSodium();
 const EMPTY = new Uint8Array(0);
 
-function keyPair(secretHex: string): KeyPair {
+function keyPair(crypto: Crypto, secretHex: string): KeyPair {
   const secretKey = fromHex(secretHex);
   return { secretKey, publicKey: crypto.x25519PublicKey(secretKey) };
 }
 
-function handshake(vector: Vector, initiator: boolean): HandshakeState {
+function handshake(crypto: Crypto, vector: Vector, initiator: boolean): HandshakeState {
   const [prologue, psks, s, e, rs] = initiator
     ? [
         vector.init_prologue,
@@ -52,8 +51,8 @@ function handshake(vector: Vector, initiator: boolean): HandshakeState {
     pattern: vector.protocol_name.split('_')[1] as PatternName,
     initiator,
     prologue: fromHex(prologue),
-    ...(s === undefined ? {} : { s: keyPair(s) }),
-    ...(e === undefined ? {} : { e: keyPair(e) }),
+    ...(s === undefined ? {} : { s: keyPair(crypto, s) }),
+    ...(e === undefined ? {} : { e: keyPair(crypto, e) }),
     ...(rs === undefined ? {} : { rs: fromHex(rs) }),
     ...(psk === undefined ? {} : { psk: fromHex(psk) }),
   });
@@ -66,8 +65,10 @@ describeVectors('Noise vectors of cacophony', 'noise-cacophony-blake2b.json', co
     expect(vectors.map(vector => vector.protocol_name).sort()).toEqual(names.sort());
   });
 
-  for (const vector of vectors) {
-    describe(vector.protocol_name, () => {
+  for (const [crypto, vector] of BACK_ENDS.flatMap(backEnd =>
+    vectors.map(each => [backEnd, each] as const),
+  )) {
+    describe(`${vector.protocol_name} with ${crypto.name}`, () => {
       const pattern = HANDSHAKE_PATTERNS[vector.protocol_name.split('_')[1] as PatternName];
       const oneWay = pattern.messages.length === 1;
       const messages = vector.messages.map(({ payload, ciphertext }) => ({
@@ -97,7 +98,7 @@ describeVectors('Noise vectors of cacophony', 'noise-cacophony-blake2b.json', co
       // Each role alone against the recorded messages: nothing that both roles get wrong alike can pass.
       for (const initiator of [true, false]) {
         it(`is reproduced by the ${initiator ? 'initiator' : 'responder'}`, () => {
-          const side = handshake(vector, initiator);
+          const side = handshake(crypto, vector, initiator);
           handshakeMessages.forEach(({ payload, ciphertext }, i) => {
             expect(side.isComplete).toBe(false);
             if (writtenByInitiator(i) === initiator) {
@@ -114,14 +115,14 @@ describeVectors('Noise vectors of cacophony', 'noise-cacophony-blake2b.json', co
       }
 
       it('tells each side the static key of the other', () => {
-        const sides = [handshake(vector, true), handshake(vector, false)] as const;
+        const sides = [handshake(crypto, vector, true), handshake(crypto, vector, false)] as const;
         handshakeMessages.forEach(({ payload, ciphertext }, i) => {
           const [writer, reader] = writtenByInitiator(i) ? sides : [sides[1], sides[0]];
           writer.writeMessage(payload);
           reader.readMessage(ciphertext);
         });
-        expect(sides[0].rs).toEqual(vector.resp_static && keyPair(vector.resp_static).publicKey);
-        expect(sides[1].rs).toEqual(vector.init_static && keyPair(vector.init_static).publicKey);
+        expect(sides[0].rs).toEqual(vector.resp_static && keyPair(crypto, vector.resp_static).publicKey);
+        expect(sides[1].rs).toEqual(vector.init_static && keyPair(crypto, vector.init_static).publicKey);
       });
     });
   }

@@ -10,6 +10,7 @@ import {
   isUnsequenced,
   type Item,
   itemLength,
+  ItemReader,
   Opcode,
   payloadThatFits,
   RECORD_HEADER_LENGTH,
@@ -57,6 +58,52 @@ function write(header: RecordHeader, list: readonly Item[]): Uint8Array {
 /** A record with these bytes in the place of its items. */
 const recordOf = (hex: string): Uint8Array => concat(write(HEADER, []), fromHex(hex));
 const item = (payload: Uint8Array): Item => ({ opcode: Opcode.BINARY, fin: true, payload });
+
+/** Whole records, records with anything in the place of items, and anything. */
+const anyRecords: fc.Arbitrary<Uint8Array> = fc.oneof(
+  fc.tuple(headers, fc.array(items, { maxLength: 5 })).map(([header, list]) => write(header, list)),
+  fc.tuple(headers, bytes(60)).map(([header, rest]) => concat(write(header, []), rest)),
+  bytes(80),
+);
+
+/** What docs/protocol.md says of items, in as few words as can be. Undefined for a record that is malformed. */
+function readPlainly(record: Uint8Array): Item[] | undefined {
+  const view = new DataView(record.buffer, record.byteOffset, record.length);
+  const list: Item[] = [];
+  let offset = RECORD_HEADER_LENGTH;
+  while (offset < record.length) {
+    if (offset + 2 > record.length) return undefined;
+    const first = view.getUint8(offset);
+    const field = 1 << (view.getUint8(offset + 1) >> 6);
+    const start = offset + 1 + field;
+    if ((first & 0x7f) > Opcode.RESUME || start > record.length) return undefined;
+    let length = BigInt(view.getUint8(offset + 1) & 0x3f);
+    for (let i = offset + 2; i < start; i++) length = (length << 8n) | BigInt(view.getUint8(i));
+    if (length > BigInt(record.length - start)) return undefined;
+    offset = start + Number(length);
+    list.push({
+      opcode: (first & 0x7f) as Opcode,
+      fin: first >= 0x80,
+      payload: record.subarray(start, offset),
+    });
+  }
+  return list.length > MAX_RECORD_ITEMS ? undefined : list;
+}
+
+/** In a form that is quick to compare. */
+const plainly = (list: readonly Item[] | undefined) =>
+  list?.map(({ opcode, fin, payload }) => `${opcode} ${fin} ${Buffer.from(payload).toString('latin1')}`);
+
+function readAll(reader: ItemReader): Item[] {
+  const list: Item[] = [];
+  while (reader.next()) list.push({ opcode: reader.opcode, fin: reader.fin, payload: reader.payload });
+  return list;
+}
+
+/** The same bytes, of which it is said that there are more: lengths come out that no memory holds. */
+function claiming(bytes: Uint8Array, length: number): Uint8Array {
+  return Object.defineProperty(bytes, 'length', { value: length });
+}
 
 describe('exact bytes', () => {
   it('header: channel id, flags, sequence number, acknowledgement', () => {
@@ -112,6 +159,109 @@ describe('exact bytes', () => {
     expect(toHex(record.subarray(21, 22 + hex.length / 2))).toBe(`82${hex}`);
     expect(record).toHaveLength(21 + itemLength(length));
     expect(decodeItems(record)[0]?.payload).toHaveLength(length);
+  });
+});
+
+// RFC 9000 section 16, at the borders of its four lengths.
+describe('a length', () => {
+  const lengths = [
+    [0, '00'],
+    [63, '3f'],
+    [64, '4040'],
+    [16_383, '7fff'],
+    [16_384, '80004000'],
+    [2 ** 30 - 1, 'bfffffff'],
+    [2 ** 30, 'c000000040000000'],
+    [2 ** 32 + 1, 'c000000100000001'],
+    [2 ** 52, 'c010000000000000'],
+  ] as const;
+
+  it.each(lengths)('of %d is written as %s', (length, hex) => {
+    const header = RECORD_HEADER_LENGTH + 1 + hex.length / 2;
+    expect(itemLength(length)).toBe(1 + hex.length / 2 + length);
+    const writer = new RecordWriter(header);
+    writer.item(Opcode.BINARY, true, claiming(new Uint8Array(0), length));
+    expect(toHex(writer.finish(HEADER).subarray(RECORD_HEADER_LENGTH, header))).toBe(`82${hex}`);
+  });
+
+  it.each(lengths)('of %d is read from %s, no more and no less', (length, hex) => {
+    const record = recordOf(`82${hex}`);
+    const end = record.length + length;
+    const reader = new ItemReader(claiming(record, end));
+    expect([reader.next(), reader.next()]).toEqual([true, false]);
+    if (length > 0)
+      expectCode(() => new ItemReader(claiming(recordOf(`82${hex}`), end - 1)), 'RECORD_MALFORMED');
+    // One byte more would have to be the beginning of another item.
+    if (end < MAX)
+      expectCode(() => new ItemReader(claiming(recordOf(`82${hex}`), end + 1)), 'RECORD_MALFORMED');
+  });
+
+  it('is taken up to 2^53 - 1, where a double stops counting', () => {
+    const writer = new RecordWriter(RECORD_HEADER_LENGTH + 9);
+    writer.item(Opcode.BINARY, true, claiming(new Uint8Array(0), MAX));
+    const record = writer.finish(HEADER);
+    expect(toHex(record.subarray(RECORD_HEADER_LENGTH))).toBe('82c01fffffffffffff');
+    expect(() => new ItemReader(record)).toThrow(/longer than the record/);
+    expect(() => new ItemReader(recordOf('82c020000000000000'))).toThrow(/above 2\^53/);
+  });
+
+  it('is at the borders what memory holds', () => {
+    for (const length of [0, 63, 64, 16_383, 16_384]) {
+      const payload = new Uint8Array(length).fill(length);
+      expect(decodeItems(write(HEADER, [item(payload), item(Uint8Array.of(1))]))).toEqual([
+        item(payload),
+        item(Uint8Array.of(1)),
+      ]);
+    }
+  });
+});
+
+describe('ItemReader', SLOW, () => {
+  it('reads what the specification says, and refuses the rest, whatever it is given', () => {
+    fc.assert(
+      fc.property(anyRecords, tamperings, (record, tamper) => {
+        for (const bytes of [record, tamper(record)]) {
+          const expected = plainly(readPlainly(bytes));
+          const read = parsesOrRefuses(() => readAll(new ItemReader(bytes)), 'RECORD_MALFORMED');
+          expect(plainly(read)).toEqual(expected);
+          const decoded = parsesOrRefuses(() => decodeItems(bytes), 'RECORD_MALFORMED');
+          expect(plainly(decoded)).toEqual(expected);
+        }
+      }),
+      runs(500),
+    );
+  });
+
+  it('gives no item of a record that is malformed further on', () => {
+    for (const rest of ['8f00', '82', '8202aa', '82c020000000000000']) {
+      expectCode(() => new ItemReader(recordOf('8201aa' + '8900' + rest)), 'RECORD_MALFORMED');
+    }
+    const many = '8900'.repeat(MAX_RECORD_ITEMS);
+    expect(readAll(new ItemReader(recordOf(many)))).toHaveLength(MAX_RECORD_ITEMS);
+    expectCode(() => new ItemReader(recordOf(`${many}8900`)), 'RECORD_MALFORMED');
+  });
+
+  it('knows from the start which kinds of items there are', () => {
+    const kinds = (...opcodes: Opcode[]) => {
+      const list = opcodes.map(opcode => ({ opcode, fin: true, payload: Uint8Array.of(1) }));
+      const { hasSequenced, hasUnsequenced } = new ItemReader(write(HEADER, list));
+      return [hasSequenced, hasUnsequenced];
+    };
+    expect(kinds()).toEqual([false, false]);
+    for (const opcode of Object.values(Opcode)) {
+      const outside = isUnsequenced(opcode);
+      expect(kinds(opcode)).toEqual([!outside, outside]);
+      expect(kinds(opcode, Opcode.TEXT)).toEqual([true, outside]);
+      expect(kinds(Opcode.GAP, opcode)).toEqual([!outside, true]);
+    }
+  });
+
+  it('stays at the end once it is there, and copies nothing', () => {
+    const record = write(HEADER, [item(Uint8Array.of(1, 2))]);
+    const reader = new ItemReader(record);
+    expect([reader.next(), reader.next(), reader.next()]).toEqual([true, false, false]);
+    expect(reader.payload).toEqual(Uint8Array.of(1, 2));
+    expect(reader.payload.buffer).toBe(record.buffer);
   });
 });
 
@@ -198,13 +348,8 @@ describe('a record', SLOW, () => {
   });
 
   it('is read or refused whatever was done to it', () => {
-    const records = fc.oneof(
-      fc.tuple(headers, fc.array(items, { maxLength: 5 })).map(([header, list]) => write(header, list)),
-      fc.tuple(headers, bytes(60)).map(([header, rest]) => concat(write(header, []), rest)),
-      bytes(80),
-    );
     fc.assert(
-      fc.property(records, tamperings, (record, tamper) => {
+      fc.property(anyRecords, tamperings, (record, tamper) => {
         const changed = tamper(record);
         const header = parsesOrRefuses(() => decodeRecordHeader(changed), 'RECORD_MALFORMED');
         if (!header) return;
@@ -285,5 +430,90 @@ describe('RecordWriter', () => {
     writer.item(Opcode.TEXT, true, Uint8Array.of(1, 2, 3));
     expect([writer.isEmpty, writer.space]).toEqual([false, 5]);
     expect(writer.finish(HEADER)).toHaveLength(RECORD_HEADER_LENGTH + 5);
+  });
+
+  it('writes the same whatever length it was told to expect', () => {
+    const expectations = fc.oneof(fc.nat(100), fc.nat(70_000), fc.constant(Infinity));
+    fc.assert(
+      fc.property(fc.array(items, { maxLength: 8 }), fc.nat(5_000), expectations, (list, more, expected) => {
+        const record = write(HEADER, list);
+        const writer = new RecordWriter(record.length + more, expected);
+        let length = RECORD_HEADER_LENGTH;
+        for (const { opcode, fin, payload } of list) {
+          expect(writer.space).toBe(record.length + more - length);
+          writer.item(opcode, fin, payload);
+          length += itemLength(payload.length);
+          expect(writer.length).toBe(length);
+        }
+        expect(plainly(writer.items())).toEqual(plainly(list));
+        expect(Buffer.compare(writer.finish(HEADER), record)).toBe(0);
+      }),
+      runs(100),
+    );
+  });
+
+  it('keeps nothing that is much larger than the record', () => {
+    fc.assert(
+      fc.property(
+        fc.array(items, { maxLength: 8 }),
+        fc.integer({ min: RECORD_HEADER_LENGTH, max: 300_000 }),
+        (list, expected) => {
+          const writer = new RecordWriter(300_000, expected);
+          for (const { opcode, fin, payload } of list) writer.item(opcode, fin, payload);
+          const record = writer.finish(HEADER);
+          expect(record.buffer.byteLength).toBeLessThanOrEqual(2 * record.length);
+        },
+      ),
+      runs(100),
+    );
+  });
+
+  it('can be given less room than it was begun with, if it does not need more already', () => {
+    const writer = new RecordWriter(1_000);
+    writer.item(Opcode.BINARY, true, new Uint8Array(50));
+    expect([writer.length, writer.space]).toEqual([73, 927]);
+    expect([writer.limit(2_000), writer.space]).toEqual([true, 927]);
+    expect([writer.limit(100), writer.space]).toEqual([true, 27]);
+    expect([writer.limit(73), writer.limit(72)]).toEqual([true, false]);
+  });
+
+  it('takes over the items of another, if there is room for all of them', () => {
+    const payloads = (record: Uint8Array) => decodeItems(record).map(({ payload }) => [...payload]);
+    const other = new RecordWriter(1_000);
+    other.item(Opcode.BINARY, true, Uint8Array.of(2));
+    other.item(Opcode.TEXT, true, Uint8Array.of(3, 4));
+    const writer = new RecordWriter(RECORD_HEADER_LENGTH + 10, RECORD_HEADER_LENGTH);
+    writer.item(Opcode.BINARY, true, Uint8Array.of(1));
+    expect(writer.append(other)).toBe(true);
+    expect(writer.append(other)).toBe(false);
+    expect(writer.space).toBe(0);
+    expect(payloads(writer.finish(HEADER))).toEqual([[1], [2], [3, 4]]);
+    expect(payloads(other.finish(HEADER))).toEqual([[2], [3, 4]]);
+  });
+
+  it('takes over no more items than a record may have', () => {
+    const full = new RecordWriter(100_000);
+    for (let i = 0; i < MAX_RECORD_ITEMS; i++) full.item(Opcode.BINARY, true, new Uint8Array(0));
+    expect(new RecordWriter(100_000).append(full)).toBe(true);
+    const writer = new RecordWriter(100_000);
+    writer.item(Opcode.BINARY, true, new Uint8Array(0));
+    expect(writer.append(full)).toBe(false);
+  });
+
+  it('goes on after it was made as small as it can be', () => {
+    const writer = new RecordWriter(1_000);
+    writer.item(Opcode.BINARY, true, Uint8Array.of(1));
+    writer.compact();
+    writer.item(Opcode.BINARY, true, Uint8Array.of(2));
+    const record = writer.finish(HEADER);
+    expect(decodeItems(record).map(({ payload }) => [...payload])).toEqual([[1], [2]]);
+    expect(record.buffer.byteLength).toBeLessThan(60);
+  });
+
+  it('takes no more memory than the record may have', () => {
+    const writer = new RecordWriter(RECORD_HEADER_LENGTH + 30, 22);
+    for (let i = 0; i < 10; i++) writer.item(Opcode.BINARY, true, Uint8Array.of(i));
+    expect(writer.space).toBe(0);
+    expect(writer.finish(HEADER).buffer.byteLength).toBe(51);
   });
 });

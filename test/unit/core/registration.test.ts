@@ -25,13 +25,13 @@ import {
   respond,
   server,
 } from '../../support/registration.js';
+import { transportMessage } from '../../support/transport-message.js';
 
 const EXPIRED = NOW + DEVICE_INFORMATION_LIFETIME;
 
 /** One message from `from` to `to`, as it arrives. */
 function carry(from: TransportKeys, to: TransportKeys, text: string): string | undefined {
-  const [header, ciphertext] = from.seal(utf8(text));
-  const plaintext = to.open(Uint8Array.of(...header, ...ciphertext));
+  const plaintext = to.open(transportMessage(from, utf8(text)));
   return plaintext && fromUtf8(plaintext);
 }
 

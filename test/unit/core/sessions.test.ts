@@ -19,6 +19,7 @@ import {
   type Network,
   two,
 } from '../../support/sessions-scene.js';
+import { transportMessage } from '../../support/transport-message.js';
 import { bodyOf, type Packet, typeOf, VirtualNetwork } from '../../support/virtual-network.js';
 
 describe('a handshake', () => {
@@ -212,7 +213,7 @@ describe('notices of the relay', () => {
     nodes.network.notice(nodes.a, reason, nodes.b.address);
     expect(nodes.a.failures).toMatchObject([{ error: { code } }]);
     expect(nodes.a.sessions.size).toBe(0);
-    expectCode(() => current!.seal(new Uint8Array(0)), 'NOISE_STATE');
+    expectCode(() => transportMessage(current!, new Uint8Array(0)), 'NOISE_STATE');
   });
 
   it('of a full queue end nothing: handshakes are tried again by themselves, as channels do with records', () => {
@@ -376,7 +377,7 @@ describe('age', () => {
     network.advance(REJECT_AFTER_TIME - 1);
     expect(a.sessionWith(b)!.keys()).toHaveLength(1);
     network.advance(1);
-    for (const used of keys) expectCode(() => used.seal(new Uint8Array(0)), 'NOISE_STATE');
+    for (const used of keys) expectCode(() => transportMessage(used, new Uint8Array(0)), 'NOISE_STATE');
     expect([a.sessionWith(b)!.keys(), b.sessionWith(a)!.keys()]).toEqual([[], []]);
   });
 
@@ -413,7 +414,7 @@ it('wipe() leaves no key, and tells nobody', () => {
   a.sessions.dial(peerAddress(new Uint8Array(32).fill(3), 0), network.now);
   const { current } = a.sessionWith(b)!;
   a.sessions.wipe();
-  expectCode(() => current!.seal(new Uint8Array(0)), 'NOISE_STATE');
+  expectCode(() => transportMessage(current!, new Uint8Array(0)), 'NOISE_STATE');
   expect(a.sessions.size).toBe(0);
   expectNoHarm(a, b);
 });

@@ -12,6 +12,7 @@ import { acceptDirect } from '../../../src/link/accept.js';
 import { Link } from '../../../src/link/link.js';
 import type { RawSocket } from '../../../src/link/raw-socket.js';
 import { alice, crypto, relay } from '../../support/registration.js';
+import { transportMessage } from '../../support/transport-message.js';
 
 /** A socket that has room or not as a test says. */
 class HeldSocket implements RawSocket {
@@ -75,7 +76,7 @@ function linked(socket: HeldSocket): { link: Link; says: (channelId: number) => 
     const writer = new RecordWriter(100);
     writer.item(Opcode.TEXT, true, Uint8Array.of(1));
     const header = { channelId, sequenced: true, opener: true, sequence: 3, acknowledgement: 0 };
-    link.binary(encodeEnvelope(PEER, ...peer.seal(writer.finish(header))));
+    link.binary(encodeEnvelope(PEER, transportMessage(peer, writer.finish(header))));
   };
   return { link, says };
 }

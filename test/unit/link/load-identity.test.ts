@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Identity } from '../../../src/core/identity.js';
-import { loadSodium } from '../../../src/core/sodium.js';
+import { loadLibsodium } from '../../../src/crypto/libsodium.js';
 import type { KeyStore } from '../../../src/link/key-store.js';
 import { loadIdentity } from '../../../src/link/load-identity.js';
 import { MemoryKeyStore } from '../../../src/link/memory-key-store.js';
@@ -30,7 +30,7 @@ describe('loadIdentity', () => {
   });
 
   it('uses the back end that it is given', async () => {
-    const sodium = await loadSodium();
+    const sodium = await loadLibsodium();
     const used: (string | symbol)[] = [];
     const crypto = new Proxy(sodium, {
       get(target, property) {

@@ -503,3 +503,51 @@ describe('the rest of the platform in Node', () => {
     expect(platform.isUtf8(Uint8Array.of(0xed, 0xa0, 0x80))).toBe(false);
   });
 });
+
+describe('memory that a dialled socket gives', () => {
+  it('carries messages as they were written, between others, while nothing is read and when it is used again', async () => {
+    const { url, accepted } = await startServer();
+    const { socket, listener } = dial(url);
+    const { ws } = await accepted;
+    await listener.opened();
+    const got: string[] = [];
+    const done = new Promise<void>(resolve => {
+      ws.on('message', (data: Buffer, isBinary) => {
+        const isWhole = isBinary && data.every(byte => byte === data[0]);
+        got.push(isBinary ? `${data.length} of ${data[0]}${isWhole ? '' : ', not whole'}` : String(data));
+        if (String(data) === 'end') resolve();
+      });
+    });
+    const sent: string[] = [];
+    for (let round = 0; round < 3; round++) {
+      ws.pause();
+      // Until the kernel takes no more: then some of it waits here.
+      for (let i = 0; i < 40 || socket.bufferedAmount === 0; i++) {
+        const length = [10, 1_000, 70_000, 250_000][i % 4]!;
+        const value = (round + i) % 256;
+        const message = i % 5 === 4 ? new Uint8Array(length) : socket.allocate!(length);
+        expect(message.length).toBe(length);
+        socket.send(message.fill(value));
+        sent.push(`${length} of ${value}`);
+        if (i % 7 !== 0) continue;
+        socket.send(`text ${value}`);
+        sent.push(`text ${value}`);
+      }
+      ws.resume();
+      await listener.until(() => socket.bufferedAmount === 0);
+    }
+    socket.send('end');
+    await done;
+    expect(got).toEqual([...sent, 'end']);
+  });
+
+  it('may be sent before and after the connection', async () => {
+    const { url } = await startServer();
+    const { socket, listener } = dial(url);
+    socket.send(socket.allocate!(100));
+    await listener.opened();
+    socket.terminate();
+    socket.send(socket.allocate!(100));
+    await listener.end();
+  });
+});

@@ -1,10 +1,8 @@
-import { EventEmitter } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { WebSocket } from 'ws';
-import { Keepalive } from '../../../src/relay/keepalive.js';
+import { Keepalive, type Watched } from '../../../src/relay/keepalive.js';
 
-/** The part of a `ws` WebSocket that is touched. */
-class FakeWebSocket extends EventEmitter {
+class FakeConnection implements Watched {
+  heard = true;
   pings = 0;
   terminated = false;
 
@@ -14,10 +12,6 @@ class FakeWebSocket extends EventEmitter {
 
   terminate(): void {
     this.terminated = true;
-  }
-
-  get asWebSocket(): WebSocket {
-    return this as unknown as WebSocket;
   }
 }
 
@@ -37,26 +31,26 @@ describe('keepalive', () => {
 
   it('pings in every interval, and goes on while there are answers', async () => {
     const keepalive = new Keepalive(1_000);
-    const ws = new FakeWebSocket();
-    keepalive.watch(ws.asWebSocket);
+    const connection = new FakeConnection();
+    keepalive.watch(connection);
     for (let i = 1; i <= 10; i++) {
       await elapse(1_000);
-      expect(ws.pings).toBe(i);
-      ws.emit('pong', Buffer.alloc(0));
+      expect(connection.pings).toBe(i);
+      connection.heard = true;
     }
-    expect(ws.terminated).toBe(false);
+    expect(connection.terminated).toBe(false);
     keepalive.stop();
   });
 
   it('ends a connection from which nothing comes', async () => {
     const keepalive = new Keepalive(1_000);
-    const silent = new FakeWebSocket();
-    const talking = new FakeWebSocket();
-    keepalive.watch(silent.asWebSocket);
-    const watched = keepalive.watch(talking.asWebSocket);
+    const silent = new FakeConnection();
+    const talking = new FakeConnection();
+    keepalive.watch(silent);
+    keepalive.watch(talking);
     await elapse(1_999);
     expect(silent.terminated).toBe(false);
-    watched.heard = true; // a frame is as good as a pong
+    talking.heard = true;
     await elapse(1);
     expect(silent.terminated).toBe(true);
     expect(talking.terminated).toBe(false);
@@ -67,23 +61,23 @@ describe('keepalive', () => {
 
   it('waits for answers that are there but have not been read, after a pause of the process', async () => {
     const keepalive = new Keepalive(1_000);
-    const ws = new FakeWebSocket();
-    keepalive.watch(ws.asWebSocket);
+    const connection = new FakeConnection();
+    keepalive.watch(connection);
     await elapse(1_000);
     vi.advanceTimersByTime(1_000);
-    ws.emit('pong', Buffer.alloc(0));
+    connection.heard = true;
     await elapse(0);
-    expect(ws.terminated).toBe(false);
-    expect(ws.pings).toBe(2);
+    expect(connection.terminated).toBe(false);
+    expect(connection.pings).toBe(2);
     keepalive.stop();
   });
 
   it('leaves alone what is closed, and everything once it is stopped', async () => {
     const keepalive = new Keepalive(1_000);
-    const [closed, other] = [new FakeWebSocket(), new FakeWebSocket()];
-    keepalive.watch(closed.asWebSocket);
-    closed.emit('close');
-    keepalive.watch(other.asWebSocket);
+    const [closed, other] = [new FakeConnection(), new FakeConnection()];
+    keepalive.watch(closed);
+    keepalive.unwatch(closed);
+    keepalive.watch(other);
     await elapse(1_000);
     keepalive.stop();
     await elapse(10_000);

@@ -207,7 +207,7 @@ describe('what cannot be delivered', () => {
     alice.port.receive(encodeEnvelope(bob.address, fits));
     expect(bob.connection.take()).toEqual([envelope(alice.address, fits)]);
     for (const address of [bob.address, peerAddress(CAROL, 0)]) {
-      alice.port.receive(encodeEnvelope(address, fits, Uint8Array.of(0)));
+      alice.port.receive(encodeEnvelope(address, Uint8Array.of(...fits, 0)));
       expect(alice.connection.take()).toEqual([notice(NoticeReason.TOO_LARGE, address)]);
     }
     expect(bob.connection.sent).toEqual([]);
@@ -265,7 +265,7 @@ describe('frames that no client may send', () => {
     ['an unknown type', Uint8Array.of(0x7f, 1, 2), 1002, /unknown type 127/],
     ['type 0', Uint8Array.of(0), 1002, /unknown type 0/],
     ['an ENVELOPE cut short', encodeEnvelope(peerAddress(BOB, 0), BODY).subarray(0, 20), 1002, /ENVELOPE/],
-    ['an ENVELOPE without a body', encodeEnvelope(peerAddress(BOB, 0)), 1002, /ENVELOPE/],
+    ['an ENVELOPE without a body', encodeEnvelope(peerAddress(BOB, 0), new Uint8Array(0)), 1002, /ENVELOPE/],
     ['a NOTICE', encodeNotice(NoticeReason.NOT_HERE, peerAddress(BOB, 0)), 1002, /NOTICE/],
     ['a LISTEN without a flag', Uint8Array.of(3), 1002, /LISTEN/],
     ['a LISTEN that is too long', Uint8Array.of(3, 1, 1), 1002, /LISTEN/],

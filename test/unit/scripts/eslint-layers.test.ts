@@ -14,7 +14,11 @@ function complaints(file: string, code: string): string[] {
 
 describe('imports point down only', () => {
   it.each([
-    ['core/a.js', "import './noise/b.js'; import('libsodium-wrappers')"],
+    ['core/a.js', "import './noise/b.js'; import '#crypto'"],
+    [
+      'crypto/a.js',
+      "import '../core/b.js'; import './b.js'; import 'node:crypto'; import('libsodium-wrappers')",
+    ],
     ['core/noise/a.js', "export * from '../b.js'"],
     [
       'link/a.js',
@@ -34,6 +38,10 @@ describe('imports point down only', () => {
     ['core/noise/a.js', "export * from '../../relay/b.js'", 'src/core must not import from src/relay'],
     ['core/a.js', "import('../index.js')", 'src/core must not import from src'],
     ['core/a.js', "import 'node:fs'", 'src/core must not import "node'],
+    ['core/a.js', "import('libsodium-wrappers')", 'src/core must not import "libsodium-wrappers"'],
+    ['core/a.js', "import '../crypto/b.js'", 'src/core must not import from src/crypto'],
+    ['crypto/a.js', "import '../link/b.js'", 'src/crypto must not import from src/link'],
+    ['link/a.js', "import '../crypto/b.js'", 'src/link must not import from src/crypto'],
     ['core/a.js', "import('ws')", 'src/core must not import "ws"'],
     ['core/a.js', "import '#platform'", 'src/core must not import "#platform"'],
     ['link/platform/a.js', "import '../../socket/b.js'", 'src/link must not import from src/socket'],

@@ -13,14 +13,13 @@ afterEach(() => {
 });
 
 describe('sending', () => {
-  it('hands over copies, and counts until the network has them', async () => {
+  it('is done with the bytes when send() returns, and counts until the network has them', async () => {
     const { socket, channel } = await open();
     const bytes = Uint8Array.from([9, 1, 2, 9]);
     socket.send(bytes.subarray(1, 3));
     bytes.fill(7);
     socket.send('h\u{e9}\u{d800}');
     expect(channel.calls).toEqual(['binary 0102', 'text h\u{e9}\u{fffd}']);
-    expect(channel.messages[0]?.buffer.byteLength).toBe(2);
     expect(socket.bufferedAmount).toBe(8);
     channel.flush(5);
     channel.flush(2);
@@ -59,6 +58,43 @@ describe('sending', () => {
     expect(socket.readyState).toBe(2);
     await next(socket, 'close');
     expect(channel.calls).toEqual(['text 1', 'binary 02', 'text 3', 'binary 04', 'close 1000 bye']);
+  });
+
+  it('copies what waits behind a Blob', async () => {
+    const { socket, channel } = await open();
+    const bytes = Uint8Array.of(1, 2, 3, 4);
+    socket.send(new Blob(['x']));
+    socket.send(bytes.subarray(1, 3));
+    socket.send(Buffer.from(bytes.buffer, 1, 2));
+    socket.send(new DataView(bytes.buffer, 2));
+    socket.send(bytes.buffer);
+    bytes.fill(9);
+    await settle();
+    expect(channel.calls).toEqual([
+      'binary 78',
+      'binary 0203',
+      'binary 0203',
+      'binary 0304',
+      'binary 01020304',
+    ]);
+  });
+
+  it('gives back what waited behind a Blob as it was given', async () => {
+    const { socket, channel } = await open();
+    const [bytes, buffer] = [Uint8Array.of(1, 2), Buffer.of(3, 4)];
+    socket.send(new Blob(['x']));
+    for (const data of [bytes, buffer]) {
+      socket.send(data);
+      data.fill(9);
+    }
+    const left: unknown[] = [];
+    socket.onclose = event => left.push(...event.unacknowledged.slice(1));
+    channel.end({ error: new SecureWebSocketError('LINK_LOST', 'gone') });
+    await settle();
+    expect(left.map(data => [...new Uint8Array(data as ArrayBuffer)])).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
   });
 
   it('drops what waits behind a Blob when the connection ends', async () => {

@@ -106,13 +106,50 @@ describe('ServerSecureWebSocket', () => {
     expect(channel.calls).toEqual(['close']);
   });
 
+  it('is done with what it is given when it returns, be it behind a Blob', async () => {
+    const { channel, socket } = await started();
+    const expected: string[] = [];
+    for (const behind of ['', '78']) {
+      if (behind) socket.send(new Blob(['x']));
+      const bytes = Uint8Array.of(1, 2, 3, 4);
+      socket.send(bytes.subarray(1, 3));
+      socket.send(Buffer.from(bytes.buffer, 1, 2));
+      socket.send(new DataView(bytes.buffer, 2));
+      socket.send(bytes.buffer);
+      // Fragments wait for the last of their message.
+      for (const part of [Buffer.of(5), Uint8Array.of(6), Buffer.of(7)]) {
+        socket.send(part, { fin: false });
+        part.fill(9);
+      }
+      socket.send(Buffer.from(bytes.buffer, 0, 1), { fin: true });
+      bytes.fill(9);
+      if (behind) expected.push('binary 78');
+      expected.push('binary 0203', 'binary 0203', 'binary 0304', 'binary 01020304', 'binary 05060701');
+    }
+    await vi.waitFor(() => {
+      expect(channel.calls).toEqual(expected);
+    });
+  });
+
+  it.each(['ping', 'pong'] as const)('keeps no bytes of others for a %s', async kind => {
+    const { channel, socket } = await started();
+    for (const behind of [false, true]) {
+      if (behind) socket.send(new Blob(['x']));
+      for (const data of [Buffer.of(1, 2), Uint8Array.of(1, 2)]) {
+        socket[kind](data);
+        data.fill(9);
+      }
+    }
+    const given = channel[`${kind}s`];
+    await vi.waitFor(() => {
+      expect(given).toHaveLength(4);
+    });
+    // A channel takes them as they are.
+    for (const data of given) expect([...data]).toEqual([1, 2]);
+  });
+
   it('gives away bytes of its own: what the application writes into them reaches nobody', async () => {
     const { channel, socket } = await started();
-    const given = Uint8Array.of(1, 2, 3);
-    socket.send(given);
-    given.fill(0);
-    expect(channel.messages[0]).toEqual(Uint8Array.of(1, 2, 3));
-
     const ping = Uint8Array.of(4, 5);
     socket.on('ping', data => data.fill(0));
     channel.listener.ping?.(ping);
@@ -393,5 +430,53 @@ describe('ServerSecureWebSocket', () => {
       channel.listener.pong?.(Buffer.from('other'));
       expect(seen).toEqual(['pong other']);
     });
+  });
+});
+
+describe('allowSynchronousEvents', () => {
+  /** Hears one message after the other, as code does that awaits each. */
+  async function heardOneByOne(options: ServerSocketOptions): Promise<string[]> {
+    const { channel, socket } = await started(options);
+    const heard: string[] = [];
+    const next = async () =>
+      await new Promise<string>(resolve => {
+        socket.once('message', data => {
+          resolve(textOf(data));
+        });
+      });
+    const hearing = (async () => {
+      for (;;) heard.push(await next());
+    })();
+    void hearing;
+    for (const text of ['a', 'b', 'c']) channel.text(text);
+    for (let task = 0; task < 10; task++) await nextTask();
+    return heard;
+  }
+
+  it('tells messages that come together one right after the other, unless it is false', async () => {
+    expect(await heardOneByOne({})).toEqual(['a']);
+    expect(await heardOneByOne({ allowSynchronousEvents: true })).toEqual(['a']);
+    expect(await heardOneByOne({ allowSynchronousEvents: false })).toEqual(['a', 'b', 'c']);
+  });
+
+  it('keeps the order of everything that happens when it is false', async () => {
+    const { channel, socket, seen } = await started({ allowSynchronousEvents: false });
+    channel.text('first');
+    channel.listener.ping?.(Uint8Array.of(0x70));
+    channel.binary(0x62);
+    channel.listener.pong?.(Uint8Array.of(0x71));
+    channel.listener.closing?.();
+    channel.end({ code: 1000, reason: 'bye', wasClean: true });
+    expect([seen, socket.readyState]).toEqual([[], 1]);
+    for (let task = 0; task < 10; task++) await nextTask();
+    expect(seen).toEqual(['text first', 'ping p', 'binary b', 'pong q', 'close 1000 bye 3']);
+  });
+
+  it('slows down a peer that sends faster than events are told', async () => {
+    const { channel } = await started({ allowSynchronousEvents: false });
+    for (let i = 0; i < 20; i++) channel.listener.message(new Uint8Array(200_000), false);
+    expect(channel.calls).toEqual(['pause']);
+    for (let task = 0; task < 30; task++) await nextTask();
+    expect(channel.calls).toEqual(['pause', 'resume']);
   });
 });

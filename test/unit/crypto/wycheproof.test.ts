@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { checkPublicKey } from '../../../src/core/address.js';
+import type { Crypto } from '../../../src/core/crypto.js';
 import { concat, fromHex, toHex } from '../../../src/core/bytes.js';
-import { loadSodium } from '../../../src/core/sodium.js';
+import { BACK_ENDS } from '../../support/back-ends.js';
 import { expectCode } from '../../support/errors.js';
 import { describeVectors } from '../../support/vectors.js';
 
@@ -37,8 +38,6 @@ interface AeadTest extends Test {
   tag: string;
 }
 
-const crypto = await loadSodium();
-
 const P = 2n ** 255n - 19n;
 
 const title = ({ tcId, comment, flags, result }: Test): string =>
@@ -60,7 +59,8 @@ describeVectors('Wycheproof X25519', 'wycheproof-x25519-test.json', content => {
     for (const test of tests.filter(({ flags }) => flags.includes('ZeroSharedSecret'))) {
       it(title(test), () => {
         expect(test.shared).toBe('0'.repeat(64));
-        expectCode(() => crypto.x25519(fromHex(test.private), fromHex(test.public)), 'ZERO_SHARED_SECRET');
+        for (const crypto of BACK_ENDS)
+          expectCode(() => crypto.x25519(fromHex(test.private), fromHex(test.public)), 'ZERO_SHARED_SECRET');
       });
     }
   });
@@ -68,7 +68,10 @@ describeVectors('Wycheproof X25519', 'wycheproof-x25519-test.json', content => {
   describe('computes all others', () => {
     for (const test of tests.filter(({ flags }) => !flags.includes('ZeroSharedSecret'))) {
       it(title(test), () => {
-        expect(toHex(crypto.x25519(fromHex(test.private), fromHex(test.public)))).toBe(test.shared);
+        for (const crypto of BACK_ENDS) {
+          const shared = crypto.x25519(fromHex(test.private), fromHex(test.public));
+          expect(toHex(shared), crypto.name).toBe(test.shared);
+        }
       });
     }
   });
@@ -105,8 +108,10 @@ describeVectors('Wycheproof Ed25519', 'wycheproof-ed25519-test.json', content =>
   for (const { publicKey, tests } of testGroups) {
     for (const test of tests) {
       it(title(test), () => {
-        const verified = crypto.ed25519Verify(fromHex(test.sig), fromHex(test.msg), fromHex(publicKey.pk));
-        expect(verified).toBe(test.result === 'valid');
+        for (const crypto of BACK_ENDS) {
+          const verified = crypto.ed25519Verify(fromHex(test.sig), fromHex(test.msg), fromHex(publicKey.pk));
+          expect(verified, crypto.name).toBe(test.result === 'valid');
+        }
       });
     }
   }
@@ -123,21 +128,25 @@ describeVectors('Wycheproof ChaCha20-Poly1305', 'wycheproof-chacha20-poly1305-te
   for (const { ivSize, tests } of testGroups) {
     for (const test of tests) {
       it(title(test), () => {
-        const [key, nonce] = [fromHex(test.key), fromHex(test.iv)];
-        const [ad, plaintext] = [fromHex(test.aad), fromHex(test.msg)];
-        const ciphertext = concat(fromHex(test.ct), fromHex(test.tag));
-        if (ivSize !== 96) {
-          // The size of a nonce is never the peer's choice: a caller's mistake, not a failed decryption.
-          expect(test.flags).toContain('InvalidNonceSize');
-          expectCode(() => crypto.aeadEncrypt(key, nonce, ad, plaintext), 'INVALID_ARGUMENT');
-          expectCode(() => crypto.aeadDecrypt(key, nonce, ad, ciphertext), 'INVALID_ARGUMENT');
-        } else if (test.result === 'valid') {
-          expect(toHex(crypto.aeadEncrypt(key, nonce, ad, plaintext))).toBe(toHex(ciphertext));
-          expect(crypto.aeadDecrypt(key, nonce, ad, ciphertext)).toEqual(plaintext);
-        } else {
-          expect(crypto.aeadDecrypt(key, nonce, ad, ciphertext)).toBeUndefined();
-        }
+        for (const crypto of BACK_ENDS) checkAead(crypto, test, ivSize);
       });
     }
   }
 });
+
+function checkAead(crypto: Crypto, test: AeadTest, ivSize: number): void {
+  const [key, nonce] = [fromHex(test.key), fromHex(test.iv)];
+  const [ad, plaintext] = [fromHex(test.aad), fromHex(test.msg)];
+  const ciphertext = concat(fromHex(test.ct), fromHex(test.tag));
+  if (ivSize !== 96) {
+    // The size of a nonce is never the peer's choice: a caller's mistake, not a failed decryption.
+    expect(test.flags).toContain('InvalidNonceSize');
+    expectCode(() => crypto.aeadEncrypt(key, nonce, ad, plaintext), 'INVALID_ARGUMENT');
+    expectCode(() => crypto.aeadDecrypt(key, nonce, ad, ciphertext), 'INVALID_ARGUMENT');
+  } else if (test.result === 'valid') {
+    expect(toHex(crypto.aeadEncrypt(key, nonce, ad, plaintext)), crypto.name).toBe(toHex(ciphertext));
+    expect(crypto.aeadDecrypt(key, nonce, ad, ciphertext), crypto.name).toEqual(plaintext);
+  } else {
+    expect(crypto.aeadDecrypt(key, nonce, ad, ciphertext), crypto.name).toBeUndefined();
+  }
+}

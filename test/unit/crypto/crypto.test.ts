@@ -2,17 +2,62 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fromHex, toHex, utf8 } from '../../../src/core/bytes.js';
-import { loadSodium } from '../../../src/core/sodium.js';
+import { BACK_ENDS } from '../../support/back-ends.js';
 import { expectCode } from '../../support/errors.js';
 
-const crypto = await loadSodium();
 const sized = (length: number): Uint8Array => new Uint8Array(length).fill(7);
 
-describe('libsodium back end', () => {
-  it('is loaded once', async () => {
-    expect(loadSodium()).toBe(loadSodium());
-    expect(await loadSodium()).toBe(crypto);
-    expect(crypto.name).toBe('libsodium');
+describe.each(BACK_ENDS.map(crypto => [crypto.name, crypto] as const))('%s', (_name, crypto) => {
+  it('seals in place what it seals elsewhere, and nothing beside it', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(40), fc.nat(40), (plaintext, before, after) => {
+        const out = new Uint8Array(before + plaintext.length + 16 + after).fill(0xa5);
+        crypto.aeadSeal(sized(32), sized(12), plaintext, out, before);
+        const sealed = crypto.aeadEncrypt(sized(32), sized(12), sized(0), plaintext);
+        expect(out.subarray(before, before + sealed.length)).toEqual(sealed);
+        const beside = [...out.subarray(0, before), ...out.subarray(before + sealed.length)];
+        expect(beside.every(byte => byte === 0xa5)).toBe(true);
+        expect(crypto.aeadOpen(sized(32), sized(12), sealed)).toEqual(plaintext);
+      }),
+    );
+  });
+
+  it('opens nothing that was changed', () => {
+    const sealed = crypto.aeadEncrypt(sized(32), sized(12), sized(0), sized(20));
+    for (let i = 0; i < sealed.length; i++) {
+      const changed = sealed.map((byte, j) => (j === i ? byte ^ 0x10 : byte));
+      expect(crypto.aeadOpen(sized(32), sized(12), changed)).toBeUndefined();
+    }
+    for (let length = 0; length < sealed.length; length++) {
+      expect(crypto.aeadOpen(sized(32), sized(12), sealed.slice(0, length))).toBeUndefined();
+    }
+    expect(crypto.aeadOpen(sized(32), sized(12), sealed)).toEqual(sized(20));
+  });
+
+  it('gives plaintexts that later calls leave alone', () => {
+    const sealed = [1, 2, 3].map(n =>
+      crypto.aeadEncrypt(sized(32), sized(12), sized(0), new Uint8Array(50).fill(n)),
+    );
+    const opened = sealed.map(bytes => crypto.aeadOpen(sized(32), sized(12), bytes));
+    expect(opened.map(plaintext => plaintext?.[49])).toEqual([1, 2, 3]);
+  });
+
+  it('seals only where there is room', () => {
+    for (const [length, offset] of [
+      [35, 0],
+      [36, 1],
+      [36, -1],
+      [40, 0.5],
+      [40, NaN],
+      [40, 40],
+      [0, 0],
+    ] as const) {
+      const out = sized(length);
+      expectCode(() => {
+        crypto.aeadSeal(sized(32), sized(12), sized(20), out, offset);
+      }, 'INVALID_ARGUMENT');
+      expect(out).toEqual(sized(length));
+    }
   });
 
   it('hashes the concatenation of the parts with BLAKE2b-512, as node:crypto does', () => {
@@ -48,6 +93,9 @@ describe('libsodium back end', () => {
   it('makes random bytes of the length asked for', () => {
     expect(crypto.randomBytes(0)).toHaveLength(0);
     expect(crypto.randomBytes(1_000)).toHaveLength(1_000);
+    // More than the Web Crypto API gives at once; the end is random too.
+    const many = crypto.randomBytes(200_000);
+    expect(many.subarray(-64).some(byte => byte !== 0)).toBe(true);
     expect(crypto.randomBytes(32)).not.toEqual(crypto.randomBytes(32));
     for (const length of [-1, 1.5, NaN, Infinity])
       expectCode(() => crypto.randomBytes(length), 'INVALID_ARGUMENT');

@@ -1,0 +1,2 @@
+/** `#crypto` in browsers. */
+export { loadLibsodium as loadCrypto } from './libsodium.js';

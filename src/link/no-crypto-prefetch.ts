@@ -1,0 +1,4 @@
+/** `#crypto-prefetch` where the cryptography comes with the engine. */
+export function prefetchCrypto(): void {
+  // Nothing else to fetch.
+}

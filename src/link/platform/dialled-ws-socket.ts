@@ -1,0 +1,93 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { WebSocket as WsWebSocket } from 'ws';
+import { BufferPool } from '../../core/buffer-pool.js';
+import { inMicrotask } from '../clock.js';
+import type { RawSocket, RawSocketListener } from '../raw-socket.js';
+import { CLIENT_FRAME_HEADROOM, frameInPlace } from './client-frame.js';
+import { wrapWsSocket } from './ws-socket.js';
+
+const OPEN = 1;
+/** Memory of messages, for all sockets. */
+const memory = new BufferPool(4_194_304);
+
+/**
+ * A WebSocket of `ws` that was just dialled, without extensions, behind the face of a RawSocket. `ws` does everything
+ * but write binary messages: what it would copy and mask byte by byte is framed where it stands and goes to the network
+ * as it is.
+ */
+export function wrapDialledWsSocket(ws: WsWebSocket, listener: RawSocketListener): RawSocket {
+  return new DialledWsSocket(ws, listener);
+}
+
+class DialledWsSocket implements RawSocket {
+  readonly tellsDrained = true;
+  readonly #ws: WsWebSocket;
+  readonly #inner: RawSocket;
+  readonly #listener: RawSocketListener;
+  /** What `allocate` gave: only there is room for a header. */
+  readonly #allocated = new Set<Uint8Array>();
+  #network: Duplex | undefined;
+  #drainedIsDue = false;
+
+  constructor(ws: WsWebSocket, listener: RawSocketListener) {
+    this.#ws = ws;
+    this.#listener = listener;
+    this.#inner = wrapWsSocket(ws, listener);
+    ws.once('upgrade', (response: IncomingMessage) => {
+      this.#network = response.socket;
+    });
+  }
+
+  get bufferedAmount(): number {
+    return this.#inner.bufferedAmount;
+  }
+
+  allocate(length: number): Uint8Array {
+    const bytes = memory.take(CLIENT_FRAME_HEADROOM + length);
+    const message = bytes.subarray(CLIENT_FRAME_HEADROOM, CLIENT_FRAME_HEADROOM + length);
+    this.#allocated.add(message);
+    return message;
+  }
+
+  send(data: string | Uint8Array): void {
+    const network = this.#network;
+    if (typeof data === 'string' || !this.#allocated.delete(data) || network === undefined) {
+      this.#inner.send(data);
+    } else if (this.#ws.readyState === OPEN) {
+      network.write(frameInPlace(data), error => {
+        // The kernel has it.
+        if (!error) memory.give(data.buffer);
+        this.#sent(error);
+      });
+    }
+  }
+
+  close(code?: number, reason?: string): void {
+    this.#inner.close(code, reason);
+  }
+
+  terminate(): void {
+    this.#inner.terminate();
+  }
+
+  pause(): void {
+    this.#inner.pause();
+  }
+
+  resume(): void {
+    this.#inner.resume();
+  }
+
+  /** Many messages can leave in one write: the owner hears of it once. Why one was not written, `ws` tells. */
+  readonly #sent = (error?: Error | null): void => {
+    if (error || this.#drainedIsDue) return;
+    this.#drainedIsDue = true;
+    inMicrotask(this.#tellDrained);
+  };
+
+  readonly #tellDrained = (): void => {
+    this.#drainedIsDue = false;
+    if (this.#ws.readyState === OPEN) this.#listener.drained?.();
+  };
+}

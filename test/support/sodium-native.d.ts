@@ -1,0 +1,4 @@
+declare module 'sodium-native' {
+  const sodium: import('../../src/crypto/sodium-native.js').SodiumNative;
+  export default sodium;
+}

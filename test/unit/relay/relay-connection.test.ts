@@ -1,0 +1,195 @@
+import { Writable, type Duplex } from 'node:stream';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { WebSocket } from 'ws';
+import type { RawSocket } from '../../../src/link/raw-socket.js';
+import { RelayConnection } from '../../../src/relay/relay-connection.js';
+import { Router, type RouterPort } from '../../../src/relay/router.js';
+import { encodeEnvelope, encodeListen, peerAddress } from '../../../src/core/frame.js';
+import { WriteBatch } from '../../../src/relay/write-batch.js';
+
+/** A network that keeps what each call of the operating system would get. */
+class FakeNetwork extends Writable {
+  readonly writes: Buffer[][] = [];
+  /** While true, the kernel takes nothing more. */
+  stuck = false;
+  #done: (() => void) | undefined;
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.#take([chunk], done);
+  }
+
+  override _writev(chunks: { chunk: Buffer }[], done: () => void): void {
+    this.#take(
+      chunks.map(({ chunk }) => chunk),
+      done,
+    );
+  }
+
+  drain(): void {
+    this.stuck = false;
+    this.#done?.();
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.writes.flat());
+  }
+
+  #take(chunks: Buffer[], done: () => void): void {
+    this.writes.push(chunks);
+    if (this.stuck) this.#done = done;
+    else done();
+  }
+}
+
+/** A WebSocket that frames nothing. */
+function socketOver(network: FakeNetwork): RawSocket {
+  return {
+    send: data => network.write(data),
+    get bufferedAmount() {
+      return network.writableLength;
+    },
+    tellsDrained: true,
+    close: () => undefined,
+    terminate: () => undefined,
+    pause: () => undefined,
+    resume: () => undefined,
+  };
+}
+
+const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
+const key = (n: number): Uint8Array => new Uint8Array(32).fill(n);
+const batch = new WriteBatch();
+const owner = { batch, closed: () => undefined };
+const noPort = {} as RouterPort;
+const client = (connectionId: number) => ({ publicKey: '', connectionId, remoteAddress: undefined });
+
+let network: FakeNetwork;
+let connection: RelayConnection;
+beforeEach(() => {
+  ({ network, connection } = connected());
+});
+
+function connected(): { network: FakeNetwork; connection: RelayConnection } {
+  const network = new FakeNetwork();
+  const connection = new RelayConnection(
+    undefined as unknown as WebSocket,
+    network as unknown as Duplex,
+    owner,
+  );
+  connection.connect(client(1), socketOver(network), noPort);
+  return { network, connection };
+}
+
+describe('what is sent to one connection in one turn', () => {
+  it('leaves in one write, whole and in order, and not before the turn ends', async () => {
+    const frames = Array.from({ length: 50 }, (_, i) => new Uint8Array(100).fill(i));
+    for (const frame of frames) connection.send(frame);
+    await Promise.resolve();
+    expect(network.writes).toHaveLength(0);
+    expect(connection.bufferedBytes).toBe(5_000);
+    await turn();
+    expect(network.writes).toHaveLength(1);
+    expect(network.bytes.equals(Buffer.concat(frames))).toBe(true);
+    expect(connection.bufferedBytes).toBe(0);
+  });
+
+  it('is not held back beyond a bound', async () => {
+    for (let i = 0; i < 1_000; i++) {
+      connection.send(new Uint8Array(1_000));
+      expect(connection.bufferedBytes).toBeLessThanOrEqual(66_000);
+    }
+    expect(network.writes.length).toBeGreaterThan(10);
+    expect(network.writes.length).toBeLessThan(20);
+    await turn();
+    expect(network.bytes).toHaveLength(1_000_000);
+  });
+
+  it('goes at once when it is large, and takes along what was before it', async () => {
+    connection.send(new Uint8Array(70_000).fill(1));
+    expect(network.writes).toHaveLength(1);
+    connection.send(new Uint8Array(10).fill(2));
+    expect(network.writes).toHaveLength(1);
+    connection.send(new Uint8Array(70_000).fill(3));
+    expect(network.writes).toHaveLength(2);
+    connection.send(new Uint8Array(10).fill(4));
+    await turn();
+    expect(network.writes).toHaveLength(3);
+    expect([network.bytes[69_999], network.bytes[70_000], network.bytes[70_010]]).toEqual([1, 2, 3]);
+    expect(network.bytes).toHaveLength(140_020);
+  });
+
+  it('goes for each connection, and in the next turn again', async () => {
+    const other = connected();
+    for (let round = 1; round <= 3; round++) {
+      for (const each of [connection, other.connection]) {
+        each.send(Uint8Array.of(1));
+        each.send(Uint8Array.of(2));
+      }
+      await turn();
+      expect([network.writes.length, other.network.writes.length]).toEqual([round, round]);
+    }
+  });
+
+  it('goes when it is told to', () => {
+    connection.send(Uint8Array.of(1));
+    connection.flush();
+    connection.flush();
+    expect(network.writes).toHaveLength(1);
+    connection.send(Uint8Array.of(2));
+    expect(network.writes).toHaveLength(1);
+  });
+});
+
+describe('a router behind such connections', () => {
+  const MAX = 32_768;
+
+  function route(): {
+    send: (body: Uint8Array) => void;
+    router: Router;
+    network: FakeNetwork;
+    told: () => number;
+  } {
+    const router = new Router({ maxQueueBytes: MAX, maxFrame: MAX, randomUint32: () => 5 });
+    const receiver = connected();
+    const sender = connected();
+    const receiving = router.add(key(1), 1, receiver.connection);
+    receiver.connection.connect(client(1), socketOver(receiver.network), receiving);
+    receiver.connection.binary(encodeListen(true));
+    const sending = router.add(key(2), 2, sender.connection);
+    return {
+      router,
+      network: receiver.network,
+      send: body => {
+        sending.receive(encodeEnvelope(peerAddress(key(1), 0), body));
+      },
+      told: () => router.statistics.notices,
+    };
+  }
+
+  it('refuses nothing that waits for the end of the turn only', async () => {
+    const { send, network, told, router } = route();
+    // Far more than a queue may hold, bytes and frames, in one turn.
+    for (let i = 0; i < 500; i++) send(new Uint8Array(200).fill(i));
+    await turn();
+    expect(told()).toBe(0);
+    expect(router.statistics.envelopes).toBe(500);
+    expect(network.bytes).toHaveLength(500 * 237);
+    for (let i = 0; i < 500; i++) expect(network.bytes[i * 237 + 37]).toBe(i & 255);
+  });
+
+  it('holds no more for one that does not read than before', async () => {
+    const { send, network, told, router } = route();
+    network.stuck = true;
+    for (let i = 0; i < 2_000; i++) {
+      send(new Uint8Array(200));
+      if (i % 10 === 0) await turn();
+      expect(network.writableLength).toBeLessThanOrEqual(MAX + 237);
+    }
+    expect(told()).toBeGreaterThan(1_000);
+    // With what frames cost beside their bytes.
+    expect(router.statistics.queuedBytes).toBeLessThanOrEqual(2 * MAX);
+    network.drain();
+    await turn();
+    expect(network.bytes.length % 237).toBe(0);
+  });
+});
