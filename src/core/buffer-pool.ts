@@ -23,7 +23,7 @@ export class BufferPool {
     return this.#bytes;
   }
 
-  /** All of a buffer of at least `length` bytes. What is in it is of no meaning. */
+  /** Memory of at least `length` bytes. What is in it is of no meaning. */
   take(length: number): Uint8Array<ArrayBuffer> {
     if (length < SMALLEST) return new Uint8Array(length);
     const size = sizeFor(length);

@@ -23,13 +23,17 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
-const HEX_DIGITS = '0123456789abcdef';
+const HEX_DIGITS = codesOf('0123456789abcdef');
 
 /** Lowercase hex, two characters a byte. */
 export function toHex(bytes: Uint8Array): string {
-  let text = '';
-  for (const byte of bytes) text += HEX_DIGITS.charAt(byte >> 4) + HEX_DIGITS.charAt(byte & 15);
-  return text;
+  const codes = new Uint8Array(2 * bytes.length);
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i] as number;
+    codes[2 * i] = HEX_DIGITS[byte >> 4] as number;
+    codes[2 * i + 1] = HEX_DIGITS[byte & 15] as number;
+  }
+  return ascii(codes);
 }
 
 /**
@@ -68,24 +72,34 @@ function hexDigit(code: number): number {
   return -1;
 }
 
-const BASE64URL_ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+const BASE64URL_ALPHABET = codesOf('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_');
 
 /** base64url without padding (RFC 4648 section 5). */
 export function toBase64Url(bytes: Uint8Array): string {
-  let text = '';
+  const codes = new Uint8Array(Math.ceil((bytes.length * 4) / 3));
   let pending = 0;
   let bits = 0;
-  for (const byte of bytes) {
-    pending = (pending << 8) | byte;
+  let length = 0;
+  for (let i = 0; i < bytes.length; i++) {
+    pending = ((pending & 0x3f) << 8) | (bytes[i] as number);
     bits += 8;
     while (bits >= 6) {
       bits -= 6;
-      text += BASE64URL_ALPHABET.charAt((pending >> bits) & 63);
+      codes[length++] = BASE64URL_ALPHABET[(pending >> bits) & 63] as number;
     }
-    pending &= (1 << bits) - 1;
   }
-  if (bits > 0) text += BASE64URL_ALPHABET.charAt((pending << (6 - bits)) & 63);
-  return text;
+  if (bits > 0) codes[length] = BASE64URL_ALPHABET[(pending << (6 - bits)) & 63] as number;
+  return ascii(codes);
+}
+
+function codesOf(text: string): Uint8Array {
+  return Uint8Array.from(text, character => character.charCodeAt(0));
+}
+
+/** Text put together character by character would be a tree of as many strings. */
+function ascii(codes: Uint8Array): string {
+  decoder ??= new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  return decoder.decode(codes);
 }
 
 /**

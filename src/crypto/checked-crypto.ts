@@ -98,7 +98,8 @@ export class CheckedCrypto implements Crypto {
     checkAead(key, nonce);
     checkBytes('ciphertext', sealed);
     if (sealed.length < TAG_LENGTH) return undefined;
-    return this.#primitives.open(key, nonce, EMPTY, sealed);
+    const room = sealed.subarray(0, sealed.length - TAG_LENGTH);
+    return this.#primitives.open(key, nonce, EMPTY, sealed, room);
   }
 
   hash(...parts: Uint8Array[]): Uint8Array {

@@ -173,7 +173,13 @@ export class LibsodiumModule implements Primitives {
     this.#release(k, size);
   }
 
-  open(key: Uint8Array, nonce: Uint8Array, ad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined {
+  open(
+    key: Uint8Array,
+    nonce: Uint8Array,
+    ad: Uint8Array,
+    sealed: Uint8Array,
+    room?: Uint8Array,
+  ): Uint8Array | undefined {
     const module = this.#module;
     const size = DATA + sealed.length + ad.length;
     const k = this.#reserve(size);
@@ -199,7 +205,8 @@ export class LibsodiumModule implements Primitives {
         npub,
         k,
       ) !== 0;
-    const plaintext = failed ? undefined : heap.slice(data, adStart - TAG_LENGTH);
+    const plaintext = failed ? undefined : (room ?? new Uint8Array(sealed.length - TAG_LENGTH));
+    plaintext?.set(heap.subarray(data, adStart - TAG_LENGTH));
     this.#release(k, size);
     return plaintext;
   }

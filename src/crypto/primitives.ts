@@ -12,8 +12,17 @@ export interface Aead {
     offset: number,
   ): void;
 
-  /** The plaintext in memory of its own, or undefined when the tag does not match. */
-  open(key: Uint8Array, nonce: Uint8Array, ad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined;
+  /**
+   * The plaintext, or undefined when the tag does not match. In memory of its own, or in `room`, which is as long and
+   * may be the beginning of `sealed`.
+   */
+  open(
+    key: Uint8Array,
+    nonce: Uint8Array,
+    ad: Uint8Array,
+    sealed: Uint8Array,
+    room?: Uint8Array,
+  ): Uint8Array | undefined;
 }
 
 /**

@@ -6,8 +6,8 @@ export function withLargeAead(small: Primitives, large: Aead, from: number): Pri
     seal: (key, nonce, ad, plaintext, out, offset) => {
       (plaintext.length < from ? small : large).seal(key, nonce, ad, plaintext, out, offset);
     },
-    open: (key, nonce, ad, sealed) =>
-      (sealed.length - TAG_LENGTH < from ? small : large).open(key, nonce, ad, sealed),
+    open: (key, nonce, ad, sealed, room) =>
+      (sealed.length - TAG_LENGTH < from ? small : large).open(key, nonce, ad, sealed, room),
     x25519PublicKey: secretKey => small.x25519PublicKey(secretKey),
     x25519: (secretKey, publicKey) => small.x25519(secretKey, publicKey),
     hash: parts => small.hash(parts),

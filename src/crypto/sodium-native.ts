@@ -65,8 +65,14 @@ export class SodiumNativePrimitives implements Primitives {
     this.#sodium.crypto_aead_chacha20poly1305_ietf_encrypt(sealed, plaintext, orNull(ad), null, nonce, key);
   }
 
-  open(key: Uint8Array, nonce: Uint8Array, ad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined {
-    const plaintext = new Uint8Array(sealed.length - TAG_LENGTH);
+  open(
+    key: Uint8Array,
+    nonce: Uint8Array,
+    ad: Uint8Array,
+    sealed: Uint8Array,
+    room?: Uint8Array,
+  ): Uint8Array | undefined {
+    const plaintext = room ?? new Uint8Array(sealed.length - TAG_LENGTH);
     try {
       this.#sodium.crypto_aead_chacha20poly1305_ietf_decrypt(plaintext, null, sealed, orNull(ad), nonce, key);
     } catch {

@@ -8,6 +8,7 @@ import { CLIENT_FRAME_HEADROOM, frameInPlace } from './client-frame.js';
 import { wrapWsSocket } from './ws-socket.js';
 
 const OPEN = 1;
+const SMALL = 2_048;
 /** Memory of messages, for all sockets. */
 const memory = new BufferPool(4_194_304);
 
@@ -44,7 +45,9 @@ class DialledWsSocket implements RawSocket {
   }
 
   allocate(length: number): Uint8Array {
-    const bytes = memory.take(CLIENT_FRAME_HEADROOM + length);
+    const all = CLIENT_FRAME_HEADROOM + length;
+    // A small one is cut from the pool of Node, as it does not stay.
+    const bytes = all <= SMALL ? Buffer.allocUnsafe(all) : memory.take(all);
     const message = bytes.subarray(CLIENT_FRAME_HEADROOM, CLIENT_FRAME_HEADROOM + length);
     this.#allocated.add(message);
     return message;
