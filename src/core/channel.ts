@@ -48,6 +48,8 @@ export class Channel {
   peerKey: Uint8Array | undefined;
   /** 36-byte address at which the peer was last known to have the channel. */
   home: Uint8Array | undefined;
+  /** What the owner of the channel knows it by. */
+  owner: unknown;
   /** Where events go. */
   emit: (event: ChannelEvent) => void;
   #state: ChannelState;

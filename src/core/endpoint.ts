@@ -139,6 +139,11 @@ export class Endpoint implements Carrier {
     return count;
   }
 
+  /** Whether there is none of them. */
+  get isIdle(): boolean {
+    return this.#waiting.size === 0 && this.#channels.size === 0;
+  }
+
   /** Whether `flush` has something to seal. */
   get hasOutput(): boolean {
     return this.#ready.size > 0 || this.#answers.isWaiting;

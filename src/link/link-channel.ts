@@ -15,8 +15,6 @@ export interface CarryingLink {
   keysOf(channel: Channel): Omit<ChannelInformation, 'protocol'>;
 }
 
-const ports = new WeakMap<Channel, LinkChannel>();
-
 /**
  * The owner's handle of a channel, whatever link carries it. While none does, the channel itself takes what it is given,
  * and what happens on it is told from here.
@@ -37,12 +35,12 @@ export class LinkChannel implements ChannelPort {
     this.#listener = listener;
     this.#link = link;
     this.#resumption = resumption;
-    ports.set(channel, this);
+    channel.owner = this;
   }
 
   /** The handle of a channel, once its owner has one. */
   static of(channel: Channel): LinkChannel | undefined {
-    return ports.get(channel);
+    return channel.owner instanceof LinkChannel ? channel.owner : undefined;
   }
 
   get bufferedAmount(): number {

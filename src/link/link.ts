@@ -243,7 +243,7 @@ export class Link implements CarryingLink {
     this.#scheduled = false;
     if (this.#closed) return;
     this.#watch();
-    if (this.#busy && this.endpoint.channelCount === 0) {
+    if (this.#busy && this.endpoint.isIdle) {
       this.#busy = false;
       this.#options.onIdle?.();
     }

@@ -53,6 +53,7 @@ export class RelayConnection implements RouterConnection, RegisteredListener, Wa
     // Before the listener of `ws`, which finds the bytes unmasked.
     network.prependListener('data', (chunk: Buffer) => {
       this.heard = true;
+      owner.batch.read();
       this.#unmasker.unmask(chunk);
     });
   }
@@ -81,7 +82,7 @@ export class RelayConnection implements RouterConnection, RegisteredListener, Wa
     this.#network.uncork();
   }
 
-  /** The turn of the event loop is over. */
+  /** The batch is over. */
   endOfTurn(): void {
     this.#isInBatch = false;
     this.flush();

@@ -193,3 +193,35 @@ describe('a router behind such connections', () => {
     expect(network.bytes.length % 237).toBe(0);
   });
 });
+
+describe('when a batch ends', () => {
+  /** Whether what is sent now has left before the turn of the event loop is over. */
+  async function leavesAtOnce(): Promise<boolean> {
+    const { network, connection } = connected();
+    connection.send(new Uint8Array(10));
+    connection.send(new Uint8Array(10));
+    await new Promise<void>(resolve => {
+      process.nextTick(resolve);
+    });
+    const { length } = network.writes;
+    await turn();
+    expect(network.writes).toHaveLength(1);
+    return length === 1;
+  }
+
+  it('is when what came together has been read, or, with more than one to read from, the end of the turn', async () => {
+    expect(await leavesAtOnce()).toBe(true);
+    batch.read();
+    expect(await leavesAtOnce()).toBe(true);
+    // Two in one turn: the next one is batched as a whole.
+    batch.read();
+    batch.read();
+    expect(await leavesAtOnce()).toBe(true);
+    batch.read();
+    batch.read();
+    expect(await leavesAtOnce()).toBe(false);
+    batch.read();
+    expect(await leavesAtOnce()).toBe(false);
+    expect(await leavesAtOnce()).toBe(true);
+  });
+});
