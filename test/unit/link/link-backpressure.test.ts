@@ -4,14 +4,13 @@ import type { WebSocket } from 'ws';
 import { DEFAULT_MAX_FRAME } from '../../../src/core/constants.js';
 import { Endpoint } from '../../../src/core/endpoint.js';
 import { encodeEnvelope, encodeNotice, NoticeReason, peerAddress } from '../../../src/core/frame.js';
-import { CipherState } from '../../../src/core/noise/cipher-state.js';
 import { Opcode, RecordWriter } from '../../../src/core/record.js';
 import { RegistrationClient } from '../../../src/core/registration.js';
-import { TransportKeys } from '../../../src/core/transport-keys.js';
 import { acceptDirect } from '../../../src/link/accept.js';
 import { Link } from '../../../src/link/link.js';
 import type { RawSocket } from '../../../src/link/raw-socket.js';
 import { alice, crypto, relay } from '../../support/registration.js';
+import { transportKeys } from '../../support/transport-keys.js';
 import { transportMessage } from '../../support/transport-message.js';
 
 /** A socket that has room or not as a test says. */
@@ -36,23 +35,6 @@ class HeldSocket implements RawSocket {
 const PEER = peerAddress(alice.publicKeyBytes, 1);
 const MIB = 1_048_576;
 
-function keys(initiator: boolean): TransportKeys {
-  const [one, two] = [1, 2].map(n => new CipherState(crypto, new Uint8Array(32).fill(n))) as [
-    CipherState,
-    CipherState,
-  ];
-  return new TransportKeys({
-    localIndex: 1,
-    remoteIndex: 1,
-    send: initiator ? one : two,
-    receive: initiator ? two : one,
-    initiator,
-    handshakeHash: new Uint8Array(64),
-    exporter: new Uint8Array(32),
-    createdAt: performance.now(),
-  });
-}
-
 /** A link that has a session with a peer, who seals records without keeping to any rule. */
 function linked(socket: HeldSocket): { link: Link; says: (channelId: number) => void } {
   const endpoint = new Endpoint({
@@ -62,7 +44,7 @@ function linked(socket: HeldSocket): { link: Link; says: (channelId: number) => 
     maxFrame: DEFAULT_MAX_FRAME,
     wallClock: () => Date.now(),
   });
-  endpoint.adopt(PEER, keys(false));
+  endpoint.adopt(PEER, transportKeys(false));
   const link = new Link({
     endpoint,
     socket,
@@ -71,7 +53,7 @@ function linked(socket: HeldSocket): { link: Link; says: (channelId: number) => 
     serverPublicKey: relay.publicKey,
     connectionId: 9,
   });
-  const peer = keys(true);
+  const peer = transportKeys(true);
   const says = (channelId: number): void => {
     const writer = new RecordWriter(100);
     writer.item(Opcode.TEXT, true, Uint8Array.of(1));

@@ -4,13 +4,12 @@ import { DEFAULT_MAX_FRAME } from '../../../src/core/constants.js';
 import { Endpoint } from '../../../src/core/endpoint.js';
 import { FrameType, peerAddress } from '../../../src/core/frame.js';
 import type { Identity } from '../../../src/core/identity.js';
-import { CipherState } from '../../../src/core/noise/cipher-state.js';
-import { TransportKeys } from '../../../src/core/transport-keys.js';
 import type { ChannelListener, ChannelPort } from '../../../src/link/channel-port.js';
 import { type CarryingLink, LinkChannel } from '../../../src/link/link-channel.js';
 import { Link } from '../../../src/link/link.js';
 import type { RawSocket } from '../../../src/link/raw-socket.js';
 import { alice, crypto, relay } from '../../support/registration.js';
+import { transportKeys } from '../../support/transport-keys.js';
 
 /** Hands what is sent to the other end in a turn of its own, while it has room. */
 class Wire implements RawSocket {
@@ -40,23 +39,6 @@ class Wire implements RawSocket {
   terminate(): void {}
   pause(): void {}
   resume(): void {}
-}
-
-function keys(initiator: boolean): TransportKeys {
-  const [one, two] = [1, 2].map(n => new CipherState(crypto, new Uint8Array(32).fill(n))) as [
-    CipherState,
-    CipherState,
-  ];
-  return new TransportKeys({
-    localIndex: 1,
-    remoteIndex: 1,
-    send: initiator ? one : two,
-    receive: initiator ? two : one,
-    initiator,
-    handshakeHash: new Uint8Array(64),
-    exporter: new Uint8Array(32),
-    createdAt: performance.now(),
-  });
 }
 
 /** All turns that follow from each other are over. */
@@ -89,7 +71,7 @@ class End {
       maxFrame: DEFAULT_MAX_FRAME,
       wallClock: () => Date.now(),
     });
-    endpoint.adopt(peer, keys(isInitiator));
+    endpoint.adopt(peer, transportKeys(isInitiator));
     this.link = new Link({
       endpoint,
       socket: this.wire,
