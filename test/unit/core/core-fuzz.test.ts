@@ -113,9 +113,11 @@ class World {
   readonly ends: End[] = [];
   readonly #byTarget = new Map<string, End>();
   readonly #sentAt = new WeakMap<Packet, number>();
+  readonly #isHostile: boolean;
   #count = 0;
 
   constructor(nodes: number, faults: Fault[] = []) {
+    this.#isHostile = faults.length > 0;
     // Connections of two identities: some nodes have the same key.
     this.nodes = Array.from({ length: nodes }, (_, i) => {
       const node = new EndpointNode(this.network, {
@@ -286,12 +288,23 @@ class World {
   #accept(node: EndpointNode, channel: Channel, target: string): void {
     const opener = this.#byTarget.get(target);
     // Once, and by the one who has opened it.
-    if (!opener || opener.other) throw new Error(`${target} was opened by nobody, or twice.`);
+    if (!opener || (opener.other && !this.#mayComeAgain(opener, opener.other))) {
+      throw new Error(`${target} was opened by nobody, or twice.`);
+    }
+    if (opener.other) opener.other.other = undefined;
     const mine: End = { node, channel, sent: [], other: opener, isPaused: false };
     opener.other = mine;
     this.ends.push(mine);
     expect(channel.session!.publicKey).toEqual(opener.node.identity.publicKeyBytes);
     node.endpoint.accept(channel, '');
+  }
+
+  /**
+   * Who was made to forget the session in which it accepted, by a relay that lies, is asked again: its channel has failed
+   * then, and the other end has not heard that it was accepted.
+   */
+  #mayComeAgain(opener: End, acceptor: End): boolean {
+    return this.#isHostile && acceptor.channel.state === 'closed' && opener.channel.state === 'opening';
   }
 
   #send({ node, channel, sent }: End, size: number): void {
