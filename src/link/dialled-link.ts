@@ -91,7 +91,7 @@ export class DialledLink {
     this.#link = link;
     // It is closed when its channel has ended; or now, if there never was one.
     this.#release = () => {
-      if (link.endpoint.channelCount === 0) link.close(aborted);
+      if (link.endpoint.isIdle) link.close(aborted);
     };
     return link;
   }

@@ -2,10 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocket as WsWebSocket } from 'ws';
 import { BufferPool } from '../../core/buffer-pool.js';
-import { inMicrotask } from '../clock.js';
 import type { RawSocket, RawSocketListener } from '../raw-socket.js';
 import { CLIENT_FRAME_HEADROOM, frameInPlace } from './client-frame.js';
-import { wrapWsSocket } from './ws-socket.js';
+import { WsRawSocket } from './ws-socket.js';
 
 const OPEN = 1;
 const SMALL = 2_048;
@@ -21,27 +20,18 @@ export function wrapDialledWsSocket(ws: WsWebSocket, listener: RawSocketListener
   return new DialledWsSocket(ws, listener);
 }
 
-class DialledWsSocket implements RawSocket {
-  readonly tellsDrained = true;
+class DialledWsSocket extends WsRawSocket {
   readonly #ws: WsWebSocket;
-  readonly #inner: RawSocket;
-  readonly #listener: RawSocketListener;
   /** What `allocate` gave: only there is room for a header. */
   readonly #allocated = new Set<Uint8Array>();
   #network: Duplex | undefined;
-  #drainedIsDue = false;
 
   constructor(ws: WsWebSocket, listener: RawSocketListener) {
+    super(ws, listener);
     this.#ws = ws;
-    this.#listener = listener;
-    this.#inner = wrapWsSocket(ws, listener);
     ws.once('upgrade', (response: IncomingMessage) => {
       this.#network = response.socket;
     });
-  }
-
-  get bufferedAmount(): number {
-    return this.#inner.bufferedAmount;
   }
 
   allocate(length: number): Uint8Array {
@@ -53,44 +43,17 @@ class DialledWsSocket implements RawSocket {
     return message;
   }
 
-  send(data: string | Uint8Array): void {
+  override send(data: string | Uint8Array): void {
     const network = this.#network;
     if (typeof data === 'string' || !this.#allocated.delete(data) || network === undefined) {
-      this.#inner.send(data);
+      super.send(data);
     } else if (this.#ws.readyState === OPEN) {
       network.write(frameInPlace(data), error => {
         // The kernel has it.
         if (!error) memory.give(data.buffer);
-        this.#sent(error);
+        // Why it was not written, `ws` tells.
+        this.sent(error);
       });
     }
   }
-
-  close(code?: number, reason?: string): void {
-    this.#inner.close(code, reason);
-  }
-
-  terminate(): void {
-    this.#inner.terminate();
-  }
-
-  pause(): void {
-    this.#inner.pause();
-  }
-
-  resume(): void {
-    this.#inner.resume();
-  }
-
-  /** Many messages can leave in one write: the owner hears of it once. Why one was not written, `ws` tells. */
-  readonly #sent = (error?: Error | null): void => {
-    if (error || this.#drainedIsDue) return;
-    this.#drainedIsDue = true;
-    inMicrotask(this.#tellDrained);
-  };
-
-  readonly #tellDrained = (): void => {
-    this.#drainedIsDue = false;
-    if (this.#ws.readyState === OPEN) this.#listener.drained?.();
-  };
 }

@@ -24,7 +24,8 @@ export function wrapWsSocket(ws: WsWebSocket, listener: RawSocketListener): WsSo
   return new WsRawSocket(ws, listener);
 }
 
-class WsRawSocket implements WsSocket {
+/** What {@link wrapWsSocket} gives; a class of its own for those that write in another way. */
+export class WsRawSocket implements WsSocket {
   readonly tellsDrained = true;
   listener: RawSocketListener;
   readonly #ws: WsWebSocket;
@@ -77,7 +78,7 @@ class WsRawSocket implements WsSocket {
   }
 
   send(data: string | Uint8Array): void {
-    if (this.#ws.readyState === OPEN) this.#send.call(this.#ws, data, this.#sent);
+    if (this.#ws.readyState === OPEN) this.#send.call(this.#ws, data, this.sent);
   }
 
   close(code?: number, reason?: string): void {
@@ -111,7 +112,7 @@ class WsRawSocket implements WsSocket {
   }
 
   /** Many messages can leave in one write: the owner hears of it once. */
-  readonly #sent = (error?: Error | null): void => {
+  protected readonly sent = (error?: Error | null): void => {
     if (error || this.#drainedIsDue) return;
     this.#drainedIsDue = true;
     queueMicrotask(() => {
