@@ -12,12 +12,13 @@ const LAYERS = {
   // `#crypto` is the back end of the build: of it the core knows one function, whose type is its own.
   core: { layers: ['core'], packages: ['#crypto'] },
   crypto: { layers: ['core', 'crypto'] },
-  link: { layers: ['core', 'link'] },
-  socket: { layers: ['core', 'link', 'socket'] },
-  relay: { layers: ['core', 'link', 'relay'] },
+  websocket: { layers: ['core', 'websocket'] },
+  link: { layers: ['core', 'websocket', 'link'] },
+  socket: { layers: ['core', 'websocket', 'link', 'socket'] },
+  relay: { layers: ['core', 'websocket', 'link', 'relay'] },
   // src/index.ts, src/server.ts
-  '': { layers: ['core', 'link', 'socket', 'relay', ''] },
-  cli: { layers: ['core', 'link', 'socket', 'relay', '', 'cli'] },
+  '': { layers: ['core', 'websocket', 'link', 'socket', 'relay', ''] },
+  cli: { layers: ['core', 'websocket', 'link', 'socket', 'relay', '', 'cli'] },
 };
 
 /** @param {string} file path below src/ */
@@ -30,7 +31,7 @@ function layerOf(file) {
 export const layers = {
   meta: {
     type: 'problem',
-    docs: { description: 'imports point down only: cli → socket, relay → link → core' },
+    docs: { description: 'imports point down only: cli → socket, relay → link → websocket → core' },
     messages: {
       layer: '{{from}} must not import from {{to}}: imports point down only (see CONTRIBUTING.md, "Layers").',
       package:

@@ -35,4 +35,4 @@ export type { Provided } from './link/dial-options.js';
 export type { Reconnect, ReconnectOptions } from './link/reconnect-policy.js';
 export type { ResumptionOptions } from './link/resumption.js';
 export type { ServerKey, TrustStore } from './link/trust.js';
-export type { WebSocketConstructor, WebSocketLike } from './link/raw-socket.js';
+export type { WebSocketConstructor, WebSocketLike } from './websocket/raw-socket.js';

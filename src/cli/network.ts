@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os';
 import { readFile } from 'node:fs/promises';
-import { describeError } from '../link/describe-error.js';
+import { describeError } from '../core/describe-error.js';
 import { CommandError, ExitCode } from './exit-code.js';
 import type { OptionSpecs } from './options.js';
 

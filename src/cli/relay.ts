@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { describeError } from '../link/describe-error.js';
+import { describeError } from '../core/describe-error.js';
 import { Relay, type RelayOptions } from '../relay/relay.js';
 import { defineCommand } from './command.js';
 import { ExitCode } from './exit-code.js';

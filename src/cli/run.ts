@@ -1,4 +1,4 @@
-import { describeError } from '../link/describe-error.js';
+import { describeError } from '../core/describe-error.js';
 import { SecureWebSocketError } from '../core/errors.js';
 import type { Command } from './command.js';
 import { connect } from './connect.js';

@@ -1,7 +1,7 @@
 import { clearLine, createInterface, cursorTo, type Interface } from 'node:readline';
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 import { DEFAULT_MAX_PAYLOAD } from '../core/constants.js';
-import { describeError } from '../link/describe-error.js';
+import { describeError } from '../core/describe-error.js';
 import { CommandError } from './exit-code.js';
 import type { Io } from './io.js';
 import { splitLines } from './lines.js';

@@ -1,3 +1,5 @@
+import { MAX_POOLED_BYTES } from './constants.js';
+
 /** Smaller ones are cheap to make anew. */
 const SMALLEST = 32_768;
 /** Room beside a power of two: what wraps a record of that length needs some more. */
@@ -11,6 +13,8 @@ export class BufferPool {
   readonly #maxBytes: number;
   /** By length. */
   readonly #free = new Map<number, ArrayBuffer[]>();
+  /** What was made here and is in use. */
+  readonly #lent = new WeakSet<ArrayBufferLike>();
   #bytes = 0;
 
   /** `maxBytes`: how many may be kept for later. */
@@ -27,16 +31,27 @@ export class BufferPool {
   take(length: number): Uint8Array<ArrayBuffer> {
     if (length < SMALLEST) return new Uint8Array(length);
     const size = sizeFor(length);
-    const buffer = this.#free.get(size)?.pop();
-    if (!buffer) return new Uint8Array(size);
-    this.#bytes -= size;
+    let buffer = this.#free.get(size)?.pop();
+    if (buffer) this.#bytes -= size;
+    else buffer = new ArrayBuffer(size);
+    this.#lent.add(buffer);
     return new Uint8Array(buffer);
   }
 
-  /** Takes a buffer back, which nobody may use any more. Those that did not come from here are welcome, or are dropped. */
+  /** A copy in memory of this pool, or in memory of exactly its length where one of the pool would be far larger. */
+  copy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+    const { length } = bytes;
+    // Not `slice`: that of a Buffer copies nothing.
+    if (length < SMALLEST || sizeFor(length) > length + length / 8) return new Uint8Array(bytes);
+    const copy = this.take(length).subarray(0, length);
+    copy.set(bytes);
+    return copy;
+  }
+
+  /** Takes a buffer back, which nobody may use any more. Nothing happens to one that did not come from here. */
   give(buffer: ArrayBufferLike): void {
     const size = buffer.byteLength;
-    if (!(buffer instanceof ArrayBuffer) || size < SMALLEST || size !== sizeFor(size - EXTRA)) return;
+    if (size < SMALLEST || !this.#lent.delete(buffer) || !(buffer instanceof ArrayBuffer)) return;
     if (this.#bytes + size > this.#maxBytes) return;
     const free = this.#free.get(size);
     if (free) free.push(buffer);
@@ -44,6 +59,12 @@ export class BufferPool {
     this.#bytes += size;
   }
 }
+
+/**
+ * The pool of this process: for records and the frames that they come and go in. To get memory from the system and to
+ * collect it costs more than all else that is done with a large message.
+ */
+export const largeBuffers = new BufferPool(MAX_POOLED_BYTES);
 
 /** The least power of two that is not below `length`, and some more. */
 function sizeFor(length: number): number {

@@ -625,7 +625,13 @@ export class Channel {
   }
 
   #unacknowledged(): Message[] {
-    return [...this.#reliability.sent.unacknowledged(), ...this.#outbox.messages()];
+    const messages = [...this.#reliability.sent.unacknowledged(), ...this.#outbox.messages()];
+    // They are for the application: in memory of their own.
+    return messages.map(message =>
+      message.data.buffer.byteLength === message.data.length
+        ? message
+        : { ...message, data: message.data.slice() },
+    );
   }
 
   /** Whether silence of the peer is to be noticed: a channel that would end with its link waits as a WebSocket does. */

@@ -40,7 +40,7 @@ export function decodeClose(payload: Uint8Array): CloseStatus {
 }
 
 /** Status codes that may be on the wire (RFC 6455 section 7.4). */
-function isCloseCode(code: number): boolean {
+export function isCloseCode(code: number): boolean {
   return (
     (code >= 1000 && code <= 1014 && code !== 1004 && code !== NO_STATUS && code !== ABNORMAL) ||
     (code >= 3000 && code <= 4999)

@@ -99,8 +99,8 @@ export const MAX_RETRY = 10_000;
 /** Records of one channel that wait for acknowledgement: nothing new is sealed beyond so many, or so many bytes. */
 export const MAX_UNACKNOWLEDGED_RECORDS = 1_024;
 export const MAX_UNACKNOWLEDGED_BYTES = 4_194_304;
-/** Memory of records, of all channels together, that is kept to be used again. Bytes. */
-export const MAX_POOLED_RECORD_BYTES = 4_194_304;
+/** Memory of records, messages and frames that is kept to be used again. Bytes. */
+export const MAX_POOLED_BYTES = 16_777_216;
 /** A peer of which nothing was heard for so long is asked whether it is there, when channels are to outlive it. */
 export const HEARTBEAT_INTERVAL = 15_000;
 /** A peer that leaves questions unanswered for so long is not there. */

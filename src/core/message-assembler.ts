@@ -1,3 +1,4 @@
+import { largeBuffers } from './buffer-pool.js';
 import { concat } from './bytes.js';
 import { MIN_FRAGMENT } from './constants.js';
 import { SecureWebSocketError } from './errors.js';
@@ -8,10 +9,16 @@ export function compact(payload: Uint8Array): Uint8Array {
   return payload.buffer.byteLength > 2 * payload.length ? payload.slice() : payload;
 }
 
+interface Fragment {
+  readonly payload: Uint8Array;
+  /** Nothing else is in its memory. */
+  readonly isAlone: boolean;
+}
+
 /** Puts fragments together again (RFC 6455 section 5.4), up to a bound. */
 export class MessageAssembler {
   readonly #maxPayload: number;
-  #fragments: Uint8Array[] = [];
+  #fragments: Fragment[] = [];
   #length = 0;
   /** Of the message under way; undefined between messages. */
   #isText: boolean | undefined;
@@ -52,9 +59,11 @@ export class MessageAssembler {
       throw new SecureWebSocketError('PROTOCOL_VIOLATION', 'The peer sent a fragment that is too small.');
     }
     this.#isText = isText;
-    this.#fragments.push(compact(item.payload));
+    const { payload, isAlone = false } = item;
+    this.#fragments.push({ payload: isAlone ? payload : compact(payload), isAlone });
     if (!item.fin) return undefined;
-    const data = concat(...this.#fragments);
+    const data = concat(...this.#fragments.map(fragment => fragment.payload));
+    for (const fragment of this.#fragments) if (fragment.isAlone) largeBuffers.give(fragment.payload.buffer);
     this.clear();
     return { data, isText };
   }

@@ -1,3 +1,4 @@
+import { largeBuffers } from './buffer-pool.js';
 import { readUint64 } from './bytes.js';
 import { DEFAULT_MAX_FRAME, ITEM_OVERHEAD, MIN_FRAGMENT } from './constants.js';
 import { SecureWebSocketError } from './errors.js';
@@ -85,8 +86,7 @@ export class Outbox {
       batch.bytes += data.length;
       this.#creditLeft -= data.length + ITEM_OVERHEAD;
     } else {
-      // Not `slice`: that of a Buffer copies nothing.
-      this.#queue.push({ opcode, data: new Uint8Array(data), offset: 0 });
+      this.#queue.push({ opcode, data: largeBuffers.copy(data), offset: 0 });
       this.#unbatched++;
     }
   }
@@ -162,6 +162,7 @@ export class Outbox {
     if (fin) this.#unbatched--;
     this.#bytes -= length;
     this.#creditLeft -= length + ITEM_OVERHEAD;
+    if (fin && isFirst) largeBuffers.give(next.data.buffer);
     if (!fin || isFirst) return { bytes: length };
     return { bytes: length, spanning: { data: next.data, isText: next.opcode === Opcode.TEXT } };
   }

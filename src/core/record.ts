@@ -1,6 +1,6 @@
 import { readUint32, readUint64, writeUint32, writeUint64 } from './bytes.js';
-import { BufferPool } from './buffer-pool.js';
-import { MAX_POOLED_RECORD_BYTES, MAX_RECORD_ITEMS } from './constants.js';
+import { largeBuffers } from './buffer-pool.js';
+import { MAX_RECORD_ITEMS } from './constants.js';
 import { asSecureWebSocketError, SecureWebSocketError } from './errors.js';
 
 /**
@@ -59,6 +59,8 @@ export interface Item {
   readonly opcode: Opcode;
   readonly fin: boolean;
   readonly payload: Uint8Array;
+  /** True when the record holds nothing else: then its memory is free once the payload is. */
+  readonly isAlone?: boolean;
 }
 
 /** Bytes that an item with `payloadLength` bytes of payload takes in a record. */
@@ -69,14 +71,6 @@ export function itemLength(payloadLength: number): number {
 /** A payload so large surely fits into `space` bytes as an item; -1 when not even an empty one does. */
 export function payloadThatFits(space: number): number {
   return space < 2 ? -1 : space - 1 - varintLength(space);
-}
-
-/** Memory of records, for all channels. */
-const memory = new BufferPool(MAX_POOLED_RECORD_BYTES);
-
-/** Gives back the memory of a record that `RecordWriter` made, and that nobody uses any more. */
-export function recycleRecord(record: Uint8Array): void {
-  memory.give(record.buffer);
 }
 
 /** Writes one record into memory of its own, item after item. */
@@ -90,7 +84,7 @@ export class RecordWriter {
   constructor(capacity: number, expected = capacity) {
     this.#capacity = capacity;
     const length = Math.min(capacity, Math.max(expected, RECORD_HEADER_LENGTH));
-    this.#bytes = memory.take(length);
+    this.#bytes = largeBuffers.take(length);
   }
 
   get isEmpty(): boolean {
@@ -154,19 +148,19 @@ export class RecordWriter {
     // It may be kept for long: what is much larger than the record is not.
     if (bytes.length <= 2 * this.#offset) return bytes.subarray(0, this.#offset);
     const record = bytes.slice(0, this.#offset);
-    recycleRecord(bytes);
+    largeBuffers.give(bytes.buffer);
     return record;
   }
 
   #reserve(more: number): void {
     const length = this.#offset + more;
     if (length <= this.#bytes.length) return;
-    this.#move(memory.take(Math.min(this.#capacity, Math.max(length, 2 * this.#bytes.length))));
+    this.#move(largeBuffers.take(Math.min(this.#capacity, Math.max(length, 2 * this.#bytes.length))));
   }
 
   #move(bytes: Uint8Array): void {
     bytes.set(this.#bytes.subarray(0, this.#offset));
-    recycleRecord(this.#bytes);
+    largeBuffers.give(this.#bytes.buffer);
     this.#bytes = bytes;
   }
 }
@@ -229,6 +223,7 @@ export class ItemReader implements Item {
   #start = RECORD_HEADER_LENGTH;
   #end = RECORD_HEADER_LENGTH;
   #kinds = 0;
+  #isAlone = false;
 
   /**
    * Checks the whole record before anything of it is used.
@@ -236,10 +231,12 @@ export class ItemReader implements Item {
    */
   constructor(record: Uint8Array) {
     this.#record = record;
-    for (let count = 0; this.next(); count++) {
+    let count = 0;
+    for (; this.next(); count++) {
       if (count === MAX_RECORD_ITEMS) throw malformed(`holds more than ${String(MAX_RECORD_ITEMS)} items`);
       this.#kinds |= 1 << this.opcode;
     }
+    this.#isAlone = count === 1;
     this.#end = RECORD_HEADER_LENGTH;
   }
 
@@ -250,6 +247,10 @@ export class ItemReader implements Item {
 
   get hasSequenced(): boolean {
     return (this.#kinds & ~UNSEQUENCED) !== 0;
+  }
+
+  get isAlone(): boolean {
+    return this.#isAlone;
   }
 
   get payload(): Uint8Array {

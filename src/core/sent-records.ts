@@ -1,5 +1,6 @@
 import { MAX_UNACKNOWLEDGED_BYTES, MAX_UNACKNOWLEDGED_RECORDS } from './constants.js';
-import { decodeItems, Opcode, recycleRecord } from './record.js';
+import { largeBuffers } from './buffer-pool.js';
+import { decodeItems, Opcode } from './record.js';
 
 /**
  * After a loss no more than about half of what was under way then is under way at once, but always this much, bytes; and
@@ -125,10 +126,13 @@ export class SentRecords {
       this.#first++;
       this.#bytes -= sent.record.length;
       writtenAt = sent.writtenAt;
-      recycleRecord(sent.record);
+      largeBuffers.give(sent.record.buffer);
     }
     if (this.#next < this.#first) this.#next = this.#first;
-    while (this.#spanning[0] && this.#spanning[0].last < this.#first) this.#spanning.shift();
+    for (let oldest = this.#spanning[0]; oldest && oldest.last < this.#first; oldest = this.#spanning[0]) {
+      this.#spanning.shift();
+      largeBuffers.give(oldest.message.data.buffer);
+    }
     if (this.#head === this.#records.length || this.#head >= 1_024) {
       this.#records = this.#records.slice(this.#head);
       this.#head = 0;

@@ -1,8 +1,14 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { type Cipher, createCipheriv, createDecipheriv, type Decipher } from 'node:crypto';
 import { type Aead, TAG_LENGTH } from './primitives.js';
 
 const ALGORITHM = 'chacha20-poly1305';
 const OPTIONS = { authTagLength: TAG_LENGTH } as const;
+
+/**
+ * So much goes through OpenSSL at once, bytes. Node gives what comes out in memory of its own: in pieces that are not
+ * large, the memory of one serves the next.
+ */
+const PIECE = 65_536;
 
 /**
  * ChaCha20-Poly1305 of `node:crypto`: OpenSSL, with the vector instructions of the processor. What goes into it is
@@ -19,22 +25,45 @@ export class NodeAead implements Aead {
   ): void {
     const cipher = createCipheriv(ALGORITHM, key, nonce, OPTIONS);
     if (ad.length > 0) cipher.setAAD(ad, { plaintextLength: plaintext.length });
-    out.set(cipher.update(plaintext), offset);
+    transform(cipher, plaintext, out, offset);
     cipher.final();
     out.set(cipher.getAuthTag(), offset + plaintext.length);
   }
 
-  open(key: Uint8Array, nonce: Uint8Array, ad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined {
+  open(
+    key: Uint8Array,
+    nonce: Uint8Array,
+    ad: Uint8Array,
+    sealed: Uint8Array,
+    room?: Uint8Array,
+  ): Uint8Array | undefined {
     const length = sealed.length - TAG_LENGTH;
     const decipher = createDecipheriv(ALGORITHM, key, nonce, OPTIONS);
     decipher.setAuthTag(sealed.subarray(length));
     if (ad.length > 0) decipher.setAAD(ad, { plaintextLength: length });
-    const plaintext = decipher.update(sealed.subarray(0, length));
+    const plaintext = room ?? new Uint8Array(length);
+    transform(decipher, sealed.subarray(0, length), plaintext, 0);
     try {
       decipher.final();
     } catch {
+      // What is not authentic is not seen by anybody.
+      plaintext.fill(0);
       return undefined;
     }
-    return new Uint8Array(plaintext.buffer, plaintext.byteOffset, plaintext.length);
+    return plaintext;
   }
+}
+
+/** `out` may be where `input` is. */
+function transform(cipher: Cipher | Decipher, input: Uint8Array, out: Uint8Array, offset: number): void {
+  for (let at = 0; at < input.length; at += PIECE) {
+    const piece = cipher.update(input.subarray(at, at + PIECE));
+    out.set(piece, offset + at);
+    release(piece.buffer);
+  }
+}
+
+/** Frees memory now, which else the garbage collector would be busy with. (ECMAScript 2024: Node 22 and later.) */
+function release(buffer: ArrayBufferLike & { transfer?: (length: number) => unknown }): void {
+  buffer.transfer?.(0);
 }

@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
 import type { WebSocket as WsWebSocket } from 'ws';
 import { compareBytes } from '../core/bytes.js';
 import {
@@ -23,8 +22,8 @@ import { type RegisteredClient, registrationFailure, RegistrationServer } from '
 import type { ChannelPort, IncomingChannel } from './channel-port.js';
 import { monotonicNow, startTimer, stopTimer, wallClock } from './clock.js';
 import { Link } from './link.js';
-import { wrapWsSocket, type WsSocket } from './platform/ws-socket.js';
-import type { RawSocket, RawSocketListener } from './raw-socket.js';
+import { wrapWsSocket } from './platform/ws-socket.js';
+import type { RawSocket, RawSocketListener, SettledSocket } from '../websocket/raw-socket.js';
 import type { Resumption } from './resumption.js';
 import { type ClaimingServer, claimsOf } from './server-claims.js';
 
@@ -40,7 +39,7 @@ export interface RegistrationOptions extends ClaimingServer {
   readonly connectionId: (publicKey: Uint8Array, wanted: number | undefined) => number;
 }
 
-/** One `ws` socket whose client has proven its key. Frames that arrive before `start` wait. */
+/** One accepted socket whose client has proven its key. Frames that arrive before `start` wait. */
 export interface RegisteredLink {
   readonly publicKey: Uint8Array;
   readonly connectionId: number;
@@ -48,24 +47,21 @@ export interface RegisteredLink {
   /** What the client has to show, if anything. A secret between it and the application. */
   readonly token: string | undefined;
   readonly socket: RawSocket;
-  /** Starts delivery of binary frames and of `closed`. */
-  start(listener: RegisteredListener): void;
+  /** Starts delivery; what came meanwhile is delivered first. From now on only binary frames are in order: see `refuseText`. */
+  start(listener: RawSocketListener): void;
 }
 
-/** What a registered link tells its owner. */
-export type RegisteredListener = Pick<RawSocketListener, 'binary' | 'closed' | 'drained'>;
-
 /**
- * Registers the client of an accepted `ws` socket: sends CHALLENGE, takes CHALLENGE_RESPONSE. Listens from the first
+ * Registers the client of an accepted socket: sends CHALLENGE, takes CHALLENGE_RESPONSE. Listens from the first
  * tick. Rejects with a SecureWebSocketError when the client is refused or does not finish in time; the socket is
  * closed then.
  */
 export async function registerAccepted(
-  ws: WsWebSocket,
+  socket: SettledSocket,
   options: RegistrationOptions,
   request?: IncomingMessage,
 ): Promise<RegisteredLink> {
-  const { link, client } = await new Accepting(ws, options, request).promise;
+  const { link, client } = await new Accepting(socket, options, request).promise;
   // They have served: what a link carries for others is sealed by others.
   client.keys.wipe();
   return link;
@@ -95,7 +91,8 @@ export async function acceptDirect(
   request?: IncomingMessage,
 ): Promise<DirectChannel> {
   const connectionId = (): number => DIRECT_CONNECTION_ID;
-  const registration = await new Accepting(ws, { ...options, connectionId }, request).promise;
+  const socket = wrapWsSocket(ws, undefined, request?.socket);
+  const registration = await new Accepting(socket, { ...options, connectionId }, request).promise;
   return openDirect(registration.link, registration.client, options);
 }
 
@@ -167,6 +164,9 @@ async function openDirect(
       );
     });
     registered.start({
+      text: () => {
+        refuseText(registered.socket);
+      },
       binary: frame => {
         if (frame[0] === FrameType.ENVELOPE && frame.length > ENVELOPE_HEADER_LENGTH) {
           const address = frame.subarray(1, 1 + PEER_ADDRESS_LENGTH);
@@ -196,16 +196,15 @@ class Accepting implements RawSocketListener {
   readonly promise: Promise<{ link: RegisteredLink; client: RegisteredClient }>;
   readonly #options: RegistrationOptions;
   readonly #registration: RegistrationServer;
-  readonly #socket: WsSocket;
+  readonly #socket: SettledSocket;
   readonly #deadline;
-  readonly #network: Socket | undefined;
   #received = 0;
   #resolve!: (registered: { link: RegisteredLink; client: RegisteredClient }) => void;
   #reject!: (error: SecureWebSocketError) => void;
   #state: 'response' | 'registered' | 'failed' = 'response';
-  #early: ((listener: RegisteredListener) => void)[] = [];
+  #early: ((listener: RawSocketListener) => void)[] = [];
 
-  constructor(ws: WsWebSocket, options: RegistrationOptions, request: IncomingMessage | undefined) {
+  constructor(socket: SettledSocket, options: RegistrationOptions, request: IncomingMessage | undefined) {
     this.#options = options;
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -220,11 +219,22 @@ class Accepting implements RawSocketListener {
       const message = `The client did not register within ${String(timeout / 1000)} s.`;
       this.#fail(new SecureWebSocketError('REGISTRATION_TIMEOUT', message));
     });
-    this.#socket = wrapWsSocket(ws, this);
-    // `ws` would gather a message up to its own limit before we see any of it: count what arrives beneath it.
-    this.#network = request?.socket;
-    this.#network?.on('data', this.#count);
+    this.#socket = socket;
+    socket.listener = this;
     this.#socket.send(this.#registration.challenge());
+  }
+
+  /** The socket would gather a message up to its own limit before we see any of it. */
+  arrived(bytes: number): void {
+    this.#received += bytes;
+    if (this.#received <= MAX_REGISTRATION_MESSAGE) return;
+    const limit = String(MAX_REGISTRATION_MESSAGE);
+    this.#fail(
+      new SecureWebSocketError(
+        'REGISTRATION_MALFORMED',
+        `The client sent more than ${limit} bytes before it was registered.`,
+      ),
+    );
   }
 
   text(data: string): void {
@@ -237,7 +247,7 @@ class Accepting implements RawSocketListener {
       const connectionId = this.#options.connectionId(client.publicKey, client.wantedConnectionId);
       this.#socket.send(this.#registration.success(connectionId));
       this.#state = 'registered';
-      this.#stopWatching();
+      stopTimer(this.#deadline);
       this.#resolve({ link: this.#link(client, connectionId), client });
     } catch (error) {
       this.#fail(asError(error));
@@ -283,28 +293,16 @@ class Accepting implements RawSocketListener {
       socket: this.#socket,
       start: listener => {
         // Nothing of the registration is kept for as long as the link lives.
-        this.#socket.listener = new Registered(this.#socket, listener);
+        this.#socket.listener = listener;
         for (const deliver of this.#early.splice(0)) deliver(listener);
       },
     };
   }
 
-  readonly #count = (chunk: Uint8Array): void => {
-    this.#received += chunk.length;
-    if (this.#received <= MAX_REGISTRATION_MESSAGE) return;
-    const limit = String(MAX_REGISTRATION_MESSAGE);
-    this.#fail(
-      new SecureWebSocketError(
-        'REGISTRATION_MALFORMED',
-        `The client sent more than ${limit} bytes before it was registered.`,
-      ),
-    );
-  };
-
   #fail(error: SecureWebSocketError): void {
     if (this.#state !== 'response') return;
     this.#state = 'failed';
-    this.#stopWatching();
+    stopTimer(this.#deadline);
     this.#registration.wipe();
     this.#socket.send(registrationFailure(error));
     this.#socket.close(1008, error.code);
@@ -314,42 +312,10 @@ class Accepting implements RawSocketListener {
     });
     this.#reject(error);
   }
-
-  #stopWatching(): void {
-    stopTimer(this.#deadline);
-    this.#network?.off('data', this.#count);
-  }
-}
-
-/** What a socket tells once its link has an owner. */
-class Registered implements RawSocketListener {
-  readonly #socket: RawSocket;
-  readonly #listener: RegisteredListener;
-
-  constructor(socket: RawSocket, listener: RegisteredListener) {
-    this.#socket = socket;
-    this.#listener = listener;
-  }
-
-  text(): void {
-    refuseText(this.#socket);
-  }
-
-  binary(data: Uint8Array): void {
-    this.#listener.binary(data);
-  }
-
-  drained(): void {
-    this.#listener.drained?.();
-  }
-
-  closed(code: number, reason: string, detail?: string): void {
-    this.#listener.closed(code, reason, detail);
-  }
 }
 
 /** Only binary frames follow once a client has been answered. */
-function refuseText(socket: RawSocket): void {
+export function refuseText(socket: RawSocket): void {
   socket.close(1002, 'text after registration');
 }
 

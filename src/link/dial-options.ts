@@ -1,7 +1,7 @@
 import { Identity } from '../core/identity.js';
 import { resolveIdentity } from './identities.js';
 import type { KeyStore } from './key-store.js';
-import type { WebSocketConstructor } from './raw-socket.js';
+import type { WebSocketConstructor } from '../websocket/raw-socket.js';
 import type { Reconnect } from './reconnect-policy.js';
 import { parseServerKey, type ServerKey, type TrustStore } from './trust.js';
 

@@ -1,6 +1,6 @@
 import { prefetchCrypto } from '#crypto-prefetch';
 import { SecureWebSocketError } from '../core/errors.js';
-import { describeError } from './describe-error.js';
+import { describeError } from '../core/describe-error.js';
 import type { Engine } from './engine-at-hand.js';
 
 /**

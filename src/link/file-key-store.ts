@@ -4,7 +4,7 @@ import { link, mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises
 import { dirname, resolve } from 'node:path';
 import { fromBase64Url, toBase64Url } from '../core/bytes.js';
 import { SecureWebSocketError } from '../core/errors.js';
-import { describeError } from './describe-error.js';
+import { describeError } from '../core/describe-error.js';
 import type { KeyStore } from './key-store.js';
 import { copySeed } from './seed.js';
 

@@ -4,7 +4,7 @@ import { platform } from '#platform';
 import type { DialOptions } from './dial-options.js';
 import { hasSharedLink } from './link-pool.js';
 import { objectNumber } from './object-number.js';
-import type { RawSocket, RawSocketListener } from './raw-socket.js';
+import type { RawSocket, RawSocketListener } from '../websocket/raw-socket.js';
 
 /** A WebSocket that is dialled before anybody can register on it. `release` must be called once. */
 export interface HeadStart {

@@ -1,6 +1,6 @@
 import { utf8 } from '../core/bytes.js';
 import { SecureWebSocketError } from '../core/errors.js';
-import { describeError } from './describe-error.js';
+import { describeError } from '../core/describe-error.js';
 import type { KeyStore } from './key-store.js';
 import {
   webGlobals,

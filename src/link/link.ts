@@ -8,7 +8,7 @@ import { REPLACED } from '../core/constants.js';
 import type { ChannelInformation, ChannelListener, ChannelPort, IncomingChannel } from './channel-port.js';
 import { inMicrotask, monotonicNow, startTimer, stopTimer, type Timer } from './clock.js';
 import { type CarryingLink, LinkChannel } from './link-channel.js';
-import type { RawSocket } from './raw-socket.js';
+import type { RawSocket } from '../websocket/raw-socket.js';
 import type { Resumption } from './resumption.js';
 
 /** Above so many bytes in the socket nothing more is sealed: it waits in the channels, where it can be counted. */
@@ -261,11 +261,15 @@ export class Link implements CarryingLink {
   #send(): void {
     this.#turn++;
     if (this.#closed) return;
-    if (this.#mayFlush()) this.endpoint.flush(HIGH_WATER - this.#socket.bufferedAmount, monotonicNow());
-    for (const frame of this.endpoint.takeFrames()) {
-      this.#options.stamp?.(frame);
-      this.#socket.send(frame);
-    }
+    const now = monotonicNow();
+    do {
+      // One record at a time: while the next is sealed, the network has the one before.
+      if (this.#mayFlush()) this.endpoint.flush(1, now);
+      for (const frame of this.endpoint.takeFrames()) {
+        this.#options.stamp?.(frame);
+        this.#socket.send(frame);
+      }
+    } while (this.#mayFlush());
   }
 
   /** Tells owners what happened. They may call anything meanwhile: what comes of it is told in the same loop, in order. */

@@ -7,7 +7,7 @@ import type { TransportKeys } from '../core/transport-keys.js';
 import { platform } from '#platform';
 import { monotonicNow, startTimer, stopTimer, wallClock } from './clock.js';
 import type { HeadStart } from './head-start.js';
-import type { RawSocket, RawSocketListener, WebSocketConstructor } from './raw-socket.js';
+import type { RawSocket, RawSocketListener, WebSocketConstructor } from '../websocket/raw-socket.js';
 
 export interface RegisterOptions {
   /** What is dialled. */

@@ -1,11 +1,10 @@
-import type { Duplex } from 'node:stream';
-import type { WebSocket as WsWebSocket } from 'ws';
-import type { RegisteredListener } from '../link/accept.js';
-import type { RawSocket } from '../link/raw-socket.js';
+import { largeBuffers } from '../core/buffer-pool.js';
+import { refuseText } from '../link/accept.js';
+import type { RawSocketListener } from '../websocket/raw-socket.js';
+import { type ConnectionKind, WebSocketConnection } from '../websocket/web-socket-connection.js';
 import type { Watched } from './keepalive.js';
 import type { RouterConnection } from './router-connection.js';
 import type { RouterPort } from './router.js';
-import { Unmasker } from './unmasker.js';
 import type { HeldWrites, WriteBatch } from './write-batch.js';
 
 /** What is held back is not more than this, bytes: with so much of it, a write more or less costs nothing. */
@@ -23,63 +22,58 @@ export interface RelayClient {
 /** What the connections of one relay share. */
 export interface RelayConnectionOwner {
   readonly batch: WriteBatch;
-  /** The connection of a registered client is closed, with this status code of RFC 6455. Called once. */
-  readonly closed: (connection: RelayConnection, client: RelayClient, code: number) => void;
+  readonly kind: ConnectionKind;
+  /** The connection is closed, with this status code of RFC 6455. Called once. `client`: if it was registered. */
+  readonly closed: (connection: RelayConnection, client: RelayClient | undefined, code: number) => void;
+}
+
+/** The kind of connection that a relay has. `maxPayload`: the largest message that it takes, bytes. */
+export function relayKind(maxPayload: number): ConnectionKind {
+  return { masked: true, borrowed: false, maxPayload, memory: largeBuffers };
 }
 
 /**
  * One connection of a relay, from its upgrade until it is closed: between its socket and, once the client is registered,
  * its port of the router. A relay has very many of them, and most are idle: what is not needed then is not kept here.
  */
-export class RelayConnection implements RouterConnection, RegisteredListener, Watched, HeldWrites {
-  readonly ws: WsWebSocket;
+export class RelayConnection implements RouterConnection, RawSocketListener, Watched, HeldWrites {
+  readonly socket: WebSocketConnection;
   heard = true;
   readonly #owner: RelayConnectionOwner;
-  /** The TCP or TLS socket under `ws`. */
-  readonly #network: Duplex;
-  readonly #unmasker = new Unmasker();
-  #socket: RawSocket | undefined;
   #port: RouterPort | undefined;
   #client: RelayClient | undefined;
   /** About how many bytes are held back. 0: none are, and the network is not corked. */
   #held = 0;
   #isInBatch = false;
 
-  /** `ws` has just been made of `network`, and has read nothing yet. */
-  constructor(ws: WsWebSocket, network: Duplex, owner: RelayConnectionOwner) {
-    this.ws = ws;
-    this.#network = network;
+  constructor(owner: RelayConnectionOwner) {
     this.#owner = owner;
-    // Before the listener of `ws`, which finds the bytes unmasked.
-    network.prependListener('data', (chunk: Buffer) => {
-      this.heard = true;
-      owner.batch.read();
-      this.#unmasker.unmask(chunk);
-    });
+    this.socket = new WebSocketConnection(owner.kind, this);
   }
 
-  /** The client is registered: what it sends goes to `port`, and what comes from there to `socket`. */
-  connect(client: RelayClient, socket: RawSocket, port: RouterPort): void {
+  /** The client is registered: what it sends goes to `port`. */
+  connect(client: RelayClient, port: RouterPort): void {
     this.#client = client;
-    this.#socket = socket;
     this.#port = port;
   }
 
   get bufferedBytes(): number {
-    return this.#socket?.bufferedAmount ?? 0;
+    return this.socket.bufferedAmount;
   }
 
-  send(bytes: Uint8Array): void {
+  send(bytes: Uint8Array, hasHeadroom = false): void {
+    const { socket } = this;
     if (this.#held === 0 && bytes.length < MAX_HELD) this.#hold();
     if (this.#held !== 0) this.#held += bytes.length;
-    this.#socket?.send(bytes);
+    if (hasHeadroom) socket.sendInPlace(bytes);
+    else socket.send(bytes);
     if (this.#held > MAX_HELD) this.flush();
   }
 
   flush(): void {
     if (this.#held === 0) return;
     this.#held = 0;
-    this.#network.uncork();
+    this.socket.uncork();
   }
 
   /** The batch is over. */
@@ -89,15 +83,24 @@ export class RelayConnection implements RouterConnection, RegisteredListener, Wa
   }
 
   close(code: number, reason: string): void {
-    this.#socket?.close(code, reason);
+    this.socket.close(code, reason);
   }
 
   ping(): void {
-    this.ws.ping();
+    this.socket.ping();
   }
 
   terminate(): void {
-    this.ws.terminate();
+    this.socket.terminate();
+  }
+
+  arrived(): void {
+    this.heard = true;
+    this.#owner.batch.read();
+  }
+
+  text(): void {
+    refuseText(this.socket);
   }
 
   binary(frame: Uint8Array): void {
@@ -110,12 +113,12 @@ export class RelayConnection implements RouterConnection, RegisteredListener, Wa
 
   closed(code: number): void {
     this.#port?.remove();
-    if (this.#client) this.#owner.closed(this, this.#client, code);
+    this.#owner.closed(this, this.#client, code);
   }
 
   #hold(): void {
     this.#held = 1;
-    this.#network.cork();
+    this.socket.cork();
     if (this.#isInBatch) return;
     this.#isInBatch = true;
     this.#owner.batch.add(this);

@@ -1,20 +1,25 @@
-import { EventEmitter, once } from 'node:events';
+import { EventEmitter } from 'node:events';
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { WebSocketServer } from 'ws';
 import type { Crypto } from '../core/crypto.js';
 import { SecureWebSocketError } from '../core/errors.js';
 import type { Identity } from '../core/identity.js';
 import { type RegisteredLink, registerAccepted } from '../link/accept.js';
-import { describeError } from '../link/describe-error.js';
+import { describeError } from '../core/describe-error.js';
 import { resolveIdentity } from '../link/identities.js';
-import { refuseUpgrade } from '../link/refuse-upgrade.js';
+import { acceptUpgrade } from '../websocket/accept-web-socket.js';
+import { refuseUpgrade } from '../websocket/refuse-upgrade.js';
 import { Admission, TOO_MANY_UNREGISTERED } from '../link/admission.js';
 import { createRelayServer, pathOf } from './http.js';
 import { Keepalive } from './keepalive.js';
-import { type RelayClient, RelayConnection, type RelayConnectionOwner } from './relay-connection.js';
+import {
+  type RelayClient,
+  RelayConnection,
+  type RelayConnectionOwner,
+  relayKind,
+} from './relay-connection.js';
 import { type CheckedOptions, checkOptions, type RelayOptions } from './relay-options.js';
 import { Router, type RouterPort, type RouterStatistics } from './router.js';
 import { WriteBatch } from './write-batch.js';
@@ -50,11 +55,6 @@ export interface RelayStatistics extends RouterStatistics {
 
 /** `close` waits so long for clients to answer the closing handshake, milliseconds. */
 const CLOSE_GRACE = 1_000;
-/** A message may come in so many WebSocket fragments. */
-const MAX_FRAGMENTS = 1_024;
-/** ... and in so many network chunks, or more if they have this size on average, bytes: tiny ones cost far more than their bytes. */
-const MIN_CHUNKS = 4_096;
-const CHUNK_SIZE = 256;
 
 /**
  * A relay: registers clients by their public keys over WebSockets and forwards sealed envelopes between them.
@@ -73,7 +73,6 @@ export class Relay extends EventEmitter<RelayEvents> {
   /** Made here, closed here. */
   readonly #ownServer: HttpServer | undefined;
   readonly #server: HttpServer | HttpsServer;
-  readonly #upgrades: WebSocketServer;
   readonly #unregistered: Admission;
   /** TCP connections to our own server until their client is registered: most never get as far as an upgrade. */
   readonly #strangers: Admission;
@@ -81,14 +80,9 @@ export class Relay extends EventEmitter<RelayEvents> {
   readonly #tcpSockets = new Map<Duplex, () => void>();
   /** Registered or not. */
   readonly #connections = new Set<RelayConnection>();
-  readonly #owner: RelayConnectionOwner = {
-    batch: new WriteBatch(),
-    closed: (connection, client, code) => {
-      this.#connections.delete(connection);
-      this.#keepalive?.unwatch(connection);
-      this.emit('disconnection', client, code);
-    },
-  };
+  readonly #owner: RelayConnectionOwner;
+  /** What `close` waits for, once it is called. */
+  #allClosed: (() => void) | undefined;
   #state: 'new' | 'starting' | 'listening' | 'closed' = 'new';
   #closing: Promise<void> | undefined;
   #identity: Identity | undefined;
@@ -101,17 +95,16 @@ export class Relay extends EventEmitter<RelayEvents> {
     this.#options = checkOptions(options);
     const { maxFrame, maxUnregistered, maxUnregisteredPerIp, registrationTimeout, clientAddress } =
       this.#options;
-    // Somewhat too large an envelope is answered with a notice, not with the end of the connection.
-    const maxPayload = 2 * maxFrame;
-    this.#upgrades = new WebSocketServer({
-      noServer: true,
-      clientTracking: false,
-      // Ciphertext does not get smaller.
-      perMessageDeflate: false,
-      maxPayload,
-      maxFragments: MAX_FRAGMENTS,
-      maxBufferedChunks: Math.max(MIN_CHUNKS, maxPayload / CHUNK_SIZE),
-    });
+    this.#owner = {
+      batch: new WriteBatch(),
+      // Somewhat too large an envelope is answered with a notice, not with the end of the connection.
+      kind: relayKind(2 * maxFrame),
+      closed: (connection, client, code) => {
+        this.#forget(connection);
+        this.#keepalive?.unwatch(connection);
+        if (client) this.emit('disconnection', client, code);
+      },
+    };
     this.#unregistered = new Admission(maxUnregistered, maxUnregisteredPerIp);
     // Twice as many, so that those above the limits still hear why. Behind a proxy all have its address.
     this.#strangers = new Admission(
@@ -201,19 +194,20 @@ export class Relay extends EventEmitter<RelayEvents> {
         })
       : undefined;
 
-    const gone = [...this.#connections].map(async ({ ws }) => {
-      ws.close(1001, 'The relay is going down.');
-      await once(ws, 'close');
+    const gone = new Promise<void>(resolve => {
+      this.#allClosed = resolve;
     });
+    for (const { socket } of this.#connections) socket.close(1001, 'The relay is going down.');
+    if (this.#connections.size === 0) this.#allClosed?.();
     let cutOff: NodeJS.Timeout | undefined;
     const grace = new Promise<void>(resolve => {
       cutOff = setTimeout(resolve, CLOSE_GRACE);
     });
-    await Promise.race([Promise.all(gone), grace]);
+    await Promise.race([gone, grace]);
     clearTimeout(cutOff);
     for (const connection of this.#connections) connection.terminate();
     for (const socket of this.#tcpSockets.keys()) socket.destroy();
-    await Promise.all(gone);
+    await gone;
     await closed;
   }
 
@@ -231,6 +225,11 @@ export class Relay extends EventEmitter<RelayEvents> {
       if (this.listenerCount('error') > 0) this.emit('error', error);
     });
     if (this.#closing && server.listening) server.close();
+  }
+
+  #forget(connection: RelayConnection): void {
+    this.#connections.delete(connection);
+    if (this.#connections.size === 0) this.#allClosed?.();
   }
 
   #checkOpen(): void {
@@ -283,18 +282,19 @@ export class Relay extends EventEmitter<RelayEvents> {
     if (typeof leave === 'string') {
       this.#turnAway(socket, leave === 'TOO_MANY' ? 503 : 429, remoteAddress, TOO_MANY_UNREGISTERED[leave]);
     } else {
-      // Also when the upgrade fails for a reason that `ws` finds.
+      // Also when the upgrade is refused.
       socket.on('close', leave);
       // The answer to the upgrade and the challenge leave together.
       socket.cork();
-      this.#upgrades.handleUpgrade(request, socket, head, ws => {
-        const connection = new RelayConnection(ws, socket, this.#owner);
+      if (acceptUpgrade(request, socket)) {
+        const connection = new RelayConnection(this.#owner);
+        connection.socket.attach(socket, head);
         this.#register(connection, request, remoteAddress, () => {
           leave();
           socket.off('close', leave);
           this.#tcpSockets.get(socket)?.();
         });
-      });
+      }
       socket.uncork();
     }
   };
@@ -313,25 +313,23 @@ export class Relay extends EventEmitter<RelayEvents> {
     const router = this.#router;
     const identity = this.#identity;
     if (!router || !identity) throw notListening();
-    const gone = (): void => {
-      this.#connections.delete(connection);
-    };
     this.#connections.add(connection);
-    connection.ws.on('close', gone);
     const { addresses, userId, deviceId, registrationTimeout, maxFrame } = this.#options;
     const connectionId = (publicKey: Uint8Array, wanted: number | undefined): number =>
       router.allocateConnectionId(publicKey, wanted);
     registerAccepted(
-      connection.ws,
+      connection.socket,
       { identity, addresses, userId, deviceId, registrationTimeout, maxFrame, connectionId },
       request,
     ).then(
       link => {
         registered();
-        // From now on the connection itself tells.
-        if (this.#connect(router, connection, link, remoteAddress)) connection.ws.off('close', gone);
+        this.#connect(router, connection, link, remoteAddress);
       },
       (error: unknown) => {
+        // Registration was the listener of the socket: the connection is, for as long as it is there.
+        connection.socket.listener = connection;
+        if (connection.socket.isClosed) this.#forget(connection);
         if (this.#state === 'closed') return;
         const code = error instanceof SecureWebSocketError ? error.code : 'LINK_FAILED';
         this.emit('refused', { remoteAddress, code, message: describeError(error) });
@@ -339,14 +337,14 @@ export class Relay extends EventEmitter<RelayEvents> {
     );
   }
 
-  /** Makes a registered connection known to the router. False when it cannot be, and is being closed. */
+  /** Makes a registered connection known to the router; when it cannot be, it is closed. */
   #connect(
     router: Router,
     connection: RelayConnection,
     link: RegisteredLink,
     remoteAddress: string | undefined,
-  ): boolean {
-    const { publicKey, connectionId, socket } = link;
+  ): void {
+    const { publicKey, connectionId } = link;
     const hex = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.byteLength).toString('hex');
     const client: RelayClient = { publicKey: hex, connectionId, remoteAddress };
     let port: RouterPort;
@@ -354,16 +352,15 @@ export class Relay extends EventEmitter<RelayEvents> {
       port = router.add(publicKey, connectionId, connection);
     } catch (error) {
       // Another key was given the same id meanwhile. The client has been told that it is its own: it has to come again.
-      link.start({ binary: () => undefined, closed: () => undefined });
-      socket.close(1013, 'The connection id was taken.');
+      link.start(connection);
+      connection.close(1013, 'The connection id was taken.');
       this.emit('refused', { remoteAddress, code: 'LINK_FAILED', message: describeError(error) });
-      return false;
+      return;
     }
-    connection.connect(client, socket, port);
+    connection.connect(client, port);
     this.#keepalive?.watch(connection);
     this.emit('connection', client);
     link.start(connection);
-    return true;
   }
 }
 

@@ -1,7 +1,10 @@
 /** All that the router knows of a transport. No method may throw. */
 export interface RouterConnection {
-  /** Sends one frame, or queues it. `bytes` belongs to the connection from now on. */
-  send(bytes: Uint8Array): void;
+  /**
+   * Sends one frame, or queues it. `bytes` belongs to the connection from now on; with `hasHeadroom`, what was read just
+   * before it belongs to it as well (see `RouterPort.receive`).
+   */
+  send(bytes: Uint8Array, hasHeadroom?: boolean): void;
   /** Lets go what `send` holds back so as to send it together with more, if it does that. */
   flush?(): void;
   /** Bytes given to `send` that still wait in this process. */

@@ -91,7 +91,8 @@ export interface RouterPort {
   readonly statistics: PortStatistics;
   /**
    * One binary message from the client. `frame` belongs to the router from now on: it is overwritten in place and
-   * handed to the destination. Ignored after `remove`.
+   * handed to the destination, with the header of the WebSocket frame that it came in, or as much room, before it.
+   * Ignored after `remove`.
    */
   receive(frame: Uint8Array): void;
   /** What waited in the connection has left it, in part or whole. A hint that keeps the account of waiting bytes fresh. */
@@ -300,7 +301,7 @@ class Port implements RouterPort {
     // it was dialled, which differs from the destination's own only when it was dialled as "the newest".
     const dialled = connectionIdIn(frame);
     frame.set(this.address, 1);
-    if (!destination.#queue.offer(frame)) {
+    if (!destination.#queue.offer(frame, true)) {
       this.#notify(
         NoticeReason.QUEUE_FULL,
         peerAddress(destination.address.subarray(0, PUBLIC_KEY_LENGTH), dialled),
@@ -316,7 +317,8 @@ class Port implements RouterPort {
       state.onEnvelope({
         from: this.address.slice(),
         to: destination.address.slice(),
-        body: frame.subarray(ENVELOPE_HEADER_LENGTH),
+        // The frame itself is on its way, and its memory is used again.
+        body: frame.slice(ENVELOPE_HEADER_LENGTH),
         size: frame.length,
       });
     }

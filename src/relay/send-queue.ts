@@ -81,13 +81,15 @@ export class SendQueue {
     this.#budget = budget;
   }
 
-  /** Sends one frame, or returns false when there is no room for it. */
-  offer(frame: Uint8Array): boolean {
+  /** Sends one frame, or returns false when there is no room for it. `hasHeadroom`: see `RouterConnection.send`. */
+  offer(frame: Uint8Array, hasHeadroom = false): boolean {
     const waiting = this.#connection.bufferedBytes;
-    if (waiting !== 0) return this.#offerBehind(waiting, frame) || this.#offerAgain(waiting, frame);
+    if (waiting !== 0) {
+      return this.#offerBehind(waiting, frame, hasHeadroom) || this.#offerAgain(waiting, frame, hasHeadroom);
+    }
     if (this.charged !== 0) this.settle();
     if (frame.length > this.#budget.maxQueueBytes) return false;
-    this.#connection.send(frame);
+    this.#connection.send(frame, hasHeadroom);
     return true;
   }
 
@@ -113,12 +115,12 @@ export class SendQueue {
   }
 
   /** What waits may do so only to be sent together: it is no reason to refuse a frame. */
-  #offerAgain(waiting: number, frame: Uint8Array): boolean {
+  #offerAgain(waiting: number, frame: Uint8Array, hasHeadroom: boolean): boolean {
     this.#connection.flush?.();
-    return this.#connection.bufferedBytes < waiting && this.offer(frame);
+    return this.#connection.bufferedBytes < waiting && this.offer(frame, hasHeadroom);
   }
 
-  #offerBehind(waiting: number, frame: Uint8Array): boolean {
+  #offerBehind(waiting: number, frame: Uint8Array, hasHeadroom: boolean): boolean {
     const budget = this.#budget;
     if (waiting + frame.length > budget.maxQueueBytes) return false;
 
@@ -132,12 +134,13 @@ export class SendQueue {
 
     this.#frames += 1;
     this.#bytes += frame.length;
-    this.#connection.send(compact(frame));
+    if (isSmallView(frame)) this.#connection.send(new Uint8Array(frame));
+    else this.#connection.send(frame, hasHeadroom);
     return true;
   }
 }
 
 /** A small view keeps the whole buffer beneath it alive: a frame that has to wait must not hold far more than itself. */
-function compact(frame: Uint8Array): Uint8Array {
-  return frame.buffer.byteLength > 4 * (frame.length + FRAME_OVERHEAD) ? new Uint8Array(frame) : frame;
+function isSmallView(frame: Uint8Array): boolean {
+  return frame.buffer.byteLength > 4 * (frame.length + FRAME_OVERHEAD);
 }

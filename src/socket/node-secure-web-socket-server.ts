@@ -8,7 +8,7 @@ import type { Identity } from '../core/identity.js';
 import type { IncomingChannel } from '../link/channel-port.js';
 import type { DialOptions } from '../link/dial.js';
 import type { Reconnect } from '../link/reconnect-policy.js';
-import { refuseUpgrade } from '../link/refuse-upgrade.js';
+import { refuseUpgrade } from '../websocket/refuse-upgrade.js';
 import {
   acceptChannel,
   ServerSecureWebSocket,

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { ClientSecureWebSocket } from '../../src/index.js';
 import { registerAccepted } from '../../src/link/accept.js';
+import { wrapWsSocket } from '../../src/link/platform/ws-socket.js';
 import {
   Identity,
   Relay,
@@ -349,7 +350,11 @@ describe('a client', () => {
     proxy.retarget((wss.address() as AddressInfo).port);
     let registered = 0;
     wss.on('connection', (ws, request) => {
-      void registerAccepted(ws, { identity, addresses: [url], connectionId: () => 7 }, request).then(() => {
+      void registerAccepted(
+        wrapWsSocket(ws),
+        { identity, addresses: [url], connectionId: () => 7 },
+        request,
+      ).then(() => {
         registered++;
         ws.close(4001, 'replaced');
       });

@@ -12,6 +12,7 @@ import {
 } from '../../src/core/frame.js';
 import { Identity } from '../../src/core/identity.js';
 import { acceptDirect, registerAccepted } from '../../src/link/accept.js';
+import { wrapWsSocket } from '../../src/link/platform/ws-socket.js';
 import { registerDialled, type RegisterOptions } from '../../src/link/register-dialled.js';
 import { Relay, type RelayRefusal } from '../../src/relay/relay.js';
 import { Router } from '../../src/relay/router.js';
@@ -158,7 +159,7 @@ it.each([undefined, '', 'a token'])('whoever accepts a link has the token %j tha
       server.on('connection', (ws, request) => {
         let wanted: number | undefined;
         const connectionId = (_: Uint8Array, wish: number | undefined): number => ((wanted = wish), 5);
-        registerAccepted(ws, { identity, connectionId }, request).then(link => {
+        registerAccepted(wrapWsSocket(ws), { identity, connectionId }, request).then(link => {
           resolve({ token: link.token, wanted });
         }, reject);
       });
@@ -182,7 +183,7 @@ it('what cannot be said is not even dialled', async () => {
   let upgrades = 0;
   server.on('connection', (ws, request) => {
     upgrades++;
-    registerAccepted(ws, { identity, connectionId: () => 1 }, request).catch(() => undefined);
+    registerAccepted(wrapWsSocket(ws), { identity, connectionId: () => 1 }, request).catch(() => undefined);
   });
   for (const options of [{ token: 'x'.repeat(4_097) }, { connectionId: 0 }]) {
     await expect(dial(url, alice, options)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
@@ -195,7 +196,7 @@ it('what is too much for a server to read is not sent to it', async () => {
   const { server, url } = await serve();
   const end = new Promise<unknown>(resolve => {
     server.on('connection', (ws, request) => {
-      registerAccepted(ws, { identity, connectionId: () => 1 }, request).catch(resolve);
+      registerAccepted(wrapWsSocket(ws), { identity, connectionId: () => 1 }, request).catch(resolve);
     });
   });
   const dialled = dial(url, alice, { token: '語'.repeat(4_096) });

@@ -157,8 +157,8 @@ describe('writes', () => {
     let received = '';
     while (!received.includes('"type":"CHALLENGE"')) received += String(await once(socket, 'data'));
     expect(received).toMatch(/^HTTP\/1\.1 101 /);
-    // The answer, and the header and payload of the message.
-    expect(writes).toEqual([3]);
+    // The answer and the message.
+    expect(writes).toEqual([2]);
   });
 
   it('to one client are fewer than the messages that came for it together', async () => {

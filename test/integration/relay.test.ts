@@ -431,7 +431,9 @@ describe('limits', () => {
     const relay = await start({ maxUnregistered: 1 });
     for (let i = 0; i < 3; i++) {
       const socket = await tcp(relay);
-      socket.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+      socket.write(
+        'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n',
+      );
       const [data] = (await once(socket, 'data')) as [Buffer];
       expect(data.toString()).toMatch(/^HTTP\/1\.1 400 /);
       await once(socket, 'close');

@@ -13,6 +13,7 @@ import {
 } from '../../src/core/frame.js';
 import { Identity } from '../../src/core/identity.js';
 import { type RegisteredLink, registerAccepted } from '../../src/link/accept.js';
+import { wrapWsSocket } from '../../src/link/platform/ws-socket.js';
 
 /** One connection to the relay. */
 export class RelayedClient {
@@ -68,7 +69,7 @@ export class LyingRelay {
     this.#server = server;
     this.identity = identity;
     server.on('connection', (ws, request) => {
-      registerAccepted(ws, { identity, connectionId: () => this.#nextId++ }, request).then(
+      registerAccepted(wrapWsSocket(ws), { identity, connectionId: () => this.#nextId++ }, request).then(
         link => {
           this.#add(link);
         },
@@ -104,6 +105,7 @@ export class LyingRelay {
     const client = new RelayedClient(link);
     this.clients.push(client);
     link.start({
+      text: () => undefined,
       binary: data => {
         const frame = decodeFrame(data);
         if (frame.type === 'listen') client.listening = frame.listening;

@@ -1,4 +1,4 @@
-import type { RawSocketListener } from '../../src/link/raw-socket.js';
+import type { RawSocketListener } from '../../src/websocket/raw-socket.js';
 
 export interface Closed {
   readonly code: number;

@@ -1,4 +1,4 @@
-import type { RawSocket, RawSocketListener } from '../raw-socket.js';
+import type { RawSocket, RawSocketListener } from '../../websocket/raw-socket.js';
 
 /** Stands for a socket that could not even be made, so that `connect` need not throw: tells `closed` in a later task. */
 export class FailedSocket implements RawSocket {

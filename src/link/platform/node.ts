@@ -1,20 +1,16 @@
 import { isUtf8 } from 'node:buffer';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import { WebSocket } from 'ws';
 import { SecureWebSocketError } from '../../core/errors.js';
-import { describeError } from '../describe-error.js';
+import { describeError } from '../../core/describe-error.js';
+import { dialWebSocket } from '../../websocket/dial-web-socket.js';
 import { FileKeyStore } from '../file-key-store.js';
-import { wrapDialledWsSocket } from './dialled-ws-socket.js';
 import { FailedSocket } from './failed-socket.js';
 import { page } from './node-page.js';
 import type { Platform } from './platform.js';
 import { connectWebSocket } from './web-socket.js';
 
-/** The HTTP upgrade must be answered within so many milliseconds. */
-const HANDSHAKE_TIMEOUT = 20_000;
-
-/** Node: `ws` for connections, files for keys. */
+/** Node: our own end of a WebSocket for connections, files for keys. */
 export const platform: Platform = {
   ...page,
   name: 'node',
@@ -22,16 +18,7 @@ export const platform: Platform = {
   connect(url, options, listener) {
     if (options.WebSocket) return connectWebSocket(options.WebSocket, url, listener);
     try {
-      const ws = new WebSocket(url, [], {
-        ...options.tls,
-        ...(options.headers && { headers: options.headers }),
-        // Ciphertext does not get smaller.
-        perMessageDeflate: false,
-        followRedirects: false,
-        handshakeTimeout: HANDSHAKE_TIMEOUT,
-        maxPayload: options.maxPayload,
-      });
-      return wrapDialledWsSocket(ws, listener);
+      return dialWebSocket(url, options, listener);
     } catch (error) {
       return new FailedSocket(listener, describeError(error));
     }

@@ -1,5 +1,5 @@
 import type { KeyStore } from '../key-store.js';
-import type { RawSocket, RawSocketListener, WebSocketConstructor } from '../raw-socket.js';
+import type { RawSocket, RawSocketListener, WebSocketConstructor } from '../../websocket/raw-socket.js';
 import type { Page } from './page.js';
 
 export interface ConnectOptions {

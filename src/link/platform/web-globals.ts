@@ -1,4 +1,4 @@
-import type { WebSocketConstructor } from '../raw-socket.js';
+import type { WebSocketConstructor } from '../../websocket/raw-socket.js';
 
 /**
  * The web's globals that this library uses, and no more of them than it uses: the package compiles without the types

@@ -1,5 +1,10 @@
-import { describeError } from '../describe-error.js';
-import type { RawSocket, RawSocketListener, WebSocketConstructor, WebSocketLike } from '../raw-socket.js';
+import { describeError } from '../../core/describe-error.js';
+import type {
+  RawSocket,
+  RawSocketListener,
+  WebSocketConstructor,
+  WebSocketLike,
+} from '../../websocket/raw-socket.js';
 import { FailedSocket } from './failed-socket.js';
 
 const OPEN = 1;

@@ -1,17 +1,14 @@
+import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket as WsWebSocket } from 'ws';
-import { describeError } from '../describe-error.js';
-import type { RawSocket, RawSocketListener } from '../raw-socket.js';
-
-/** A RawSocket whose events can be given to somebody else. */
-export interface WsSocket extends RawSocket {
-  /** Who is told what happens from now on. */
-  listener: RawSocketListener;
-}
+import { describeError } from '../../core/describe-error.js';
+import type { RawSocketListener, SettledSocket } from '../../websocket/raw-socket.js';
 
 // WHATWG readyState. Of `ws` only the types are imported here: the object may come from another copy of it.
 const CONNECTING = 0;
 const OPEN = 1;
 const CLOSED = 3;
+
+const NOBODY: RawSocketListener = { text: () => undefined, binary: () => undefined, closed: () => undefined };
 
 /**
  * Puts a WebSocket of `ws`, dialled or accepted, behind the face of a RawSocket. Node only.
@@ -19,13 +16,19 @@ const CLOSED = 3;
  * It may be in any state: `open` is told if it opens later, messages are told from now on, `closed` is told once
  * whatever happens. Its `error` events have a listener from now on, so they cannot end the process. Its `binaryType`
  * becomes 'nodebuffer'. The `send` method that it has now is kept: replacing it does not change what this sends with.
+ *
+ * Without `listener` there has to be one before this tick is over. `network`: the TCP or TLS socket under it, where
+ * `arrived` is wanted.
  */
-export function wrapWsSocket(ws: WsWebSocket, listener: RawSocketListener): WsSocket {
-  return new WsRawSocket(ws, listener);
+export function wrapWsSocket(
+  ws: WsWebSocket,
+  listener: RawSocketListener = NOBODY,
+  network?: Duplex,
+): SettledSocket {
+  return new WsRawSocket(ws, listener, network);
 }
 
-/** What {@link wrapWsSocket} gives; a class of its own for those that write in another way. */
-export class WsRawSocket implements WsSocket {
+class WsRawSocket implements SettledSocket {
   readonly tellsDrained = true;
   listener: RawSocketListener;
   readonly #ws: WsWebSocket;
@@ -35,13 +38,16 @@ export class WsRawSocket implements WsSocket {
   #drainedIsDue = false;
   #detail: string | undefined;
 
-  constructor(ws: WsWebSocket, listener: RawSocketListener) {
+  constructor(ws: WsWebSocket, listener: RawSocketListener, network: Duplex | undefined) {
     this.#ws = ws;
     this.listener = listener;
     // eslint-disable-next-line @typescript-eslint/unbound-method -- bound by each call: a relay has many of these
     this.#send = ws.send;
     ws.binaryType = 'nodebuffer';
     if (ws.readyState === CONNECTING) this.#watchOpening();
+    network?.on('data', (chunk: Uint8Array) => {
+      this.listener.arrived?.(chunk.length);
+    });
     ws.on('message', (data, isBinary) => {
       this.#receive(data, isBinary);
     });
@@ -78,7 +84,7 @@ export class WsRawSocket implements WsSocket {
   }
 
   send(data: string | Uint8Array): void {
-    if (this.#ws.readyState === OPEN) this.#send.call(this.#ws, data, this.sent);
+    if (this.#ws.readyState === OPEN) this.#send.call(this.#ws, data, this.#sent);
   }
 
   close(code?: number, reason?: string): void {
@@ -112,7 +118,7 @@ export class WsRawSocket implements WsSocket {
   }
 
   /** Many messages can leave in one write: the owner hears of it once. */
-  protected readonly sent = (error?: Error | null): void => {
+  readonly #sent = (error?: Error | null): void => {
     if (error || this.#drainedIsDue) return;
     this.#drainedIsDue = true;
     queueMicrotask(() => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { describeError } from '../../../src/link/describe-error.js';
+import { describeError } from '../../../src/core/describe-error.js';
 
 describe('describeError', () => {
   it.each([

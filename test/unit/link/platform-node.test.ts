@@ -215,7 +215,7 @@ describe('connect in Node', () => {
           'HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: no\r\n\r\n',
         );
       });
-      expect(await failed(`ws://127.0.0.1:${portOf(server)}`)).toBe('Invalid Sec-WebSocket-Accept header');
+      expect(await failed(`ws://127.0.0.1:${portOf(server)}`)).toMatch(/Sec-WebSocket-Accept/);
     });
 
     it.each([['ftp://127.0.0.1'], ['ws://127.0.0.1/#fragment'], ['no url'], ['']])(
@@ -246,7 +246,7 @@ describe('connect in Node', () => {
     ws.send(Buffer.alloc(1000));
     ws.send(Buffer.alloc(1001));
     expect((await closed)[0]).toBe(1009);
-    expect(await listener.end()).toMatchObject({ code: 1006, detail: 'Max payload size exceeded' });
+    expect(await listener.end()).toMatchObject({ code: 1006, detail: 'a message is larger than 1000 bytes' });
     expect(listener.binaries.map(data => data.length)).toEqual([1000]);
   });
 

@@ -1,10 +1,11 @@
 import { Writable, type Duplex } from 'node:stream';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { WebSocket } from 'ws';
-import type { RawSocket } from '../../../src/link/raw-socket.js';
-import { RelayConnection } from '../../../src/relay/relay-connection.js';
+import { RelayConnection, relayKind } from '../../../src/relay/relay-connection.js';
 import { Router, type RouterPort } from '../../../src/relay/router.js';
 import { encodeEnvelope, encodeListen, peerAddress } from '../../../src/core/frame.js';
+import { BufferPool } from '../../../src/core/buffer-pool.js';
+import { FrameReader } from '../../../src/websocket/frame-reader.js';
+import { FRAME_HEADROOM } from '../../../src/websocket/frame.js';
 import { WriteBatch } from '../../../src/relay/write-batch.js';
 
 /** A network that keeps what each call of the operating system would get. */
@@ -30,8 +31,22 @@ class FakeNetwork extends Writable {
     this.#done?.();
   }
 
+  /** What the messages that were written say, all together. */
   get bytes(): Buffer {
-    return Buffer.concat(this.writes.flat());
+    const messages: Uint8Array[] = [];
+    const listener = {
+      onMessage: (data: Uint8Array) => messages.push(data),
+      onPing: () => undefined,
+      onPong: () => undefined,
+      onClose: () => undefined,
+    };
+    const memory = new BufferPool(0);
+    const reader = new FrameReader(
+      { masked: false, borrowed: true, maxPayload: 1_000_000, memory },
+      listener,
+    );
+    reader.read(Buffer.concat(this.writes.flat()));
+    return Buffer.concat(messages);
   }
 
   #take(chunks: Buffer[], done: () => void): void {
@@ -41,26 +56,11 @@ class FakeNetwork extends Writable {
   }
 }
 
-/** A WebSocket that frames nothing. */
-function socketOver(network: FakeNetwork): RawSocket {
-  return {
-    send: data => network.write(data),
-    get bufferedAmount() {
-      return network.writableLength;
-    },
-    tellsDrained: true,
-    close: () => undefined,
-    terminate: () => undefined,
-    pause: () => undefined,
-    resume: () => undefined,
-  };
-}
-
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
 const key = (n: number): Uint8Array => new Uint8Array(32).fill(n);
 const batch = new WriteBatch();
-const owner = { batch, closed: () => undefined };
-const noPort = {} as RouterPort;
+const owner = { batch, kind: relayKind(1_000_000), closed: () => undefined };
+const noPort = { drained: () => undefined } as RouterPort;
 const client = (connectionId: number) => ({ publicKey: '', connectionId, remoteAddress: undefined });
 
 let network: FakeNetwork;
@@ -71,12 +71,9 @@ beforeEach(() => {
 
 function connected(): { network: FakeNetwork; connection: RelayConnection } {
   const network = new FakeNetwork();
-  const connection = new RelayConnection(
-    undefined as unknown as WebSocket,
-    network as unknown as Duplex,
-    owner,
-  );
-  connection.connect(client(1), socketOver(network), noPort);
+  const connection = new RelayConnection(owner);
+  connection.socket.attach(network as unknown as Duplex);
+  connection.connect(client(1), noPort);
   return { network, connection };
 }
 
@@ -86,7 +83,8 @@ describe('what is sent to one connection in one turn', () => {
     for (const frame of frames) connection.send(frame);
     await Promise.resolve();
     expect(network.writes).toHaveLength(0);
-    expect(connection.bufferedBytes).toBe(5_000);
+    // Each has a header of two bytes.
+    expect(connection.bufferedBytes).toBe(50 * 102);
     await turn();
     expect(network.writes).toHaveLength(1);
     expect(network.bytes.equals(Buffer.concat(frames))).toBe(true);
@@ -153,14 +151,18 @@ describe('a router behind such connections', () => {
     const receiver = connected();
     const sender = connected();
     const receiving = router.add(key(1), 1, receiver.connection);
-    receiver.connection.connect(client(1), socketOver(receiver.network), receiving);
+    receiver.connection.connect(client(1), receiving);
     receiver.connection.binary(encodeListen(true));
     const sending = router.add(key(2), 2, sender.connection);
     return {
       router,
       network: receiver.network,
       send: body => {
-        sending.receive(encodeEnvelope(peerAddress(key(1), 0), body));
+        // Frames come from a socket: there is room before them.
+        const frame = encodeEnvelope(peerAddress(key(1), 0), body);
+        const bytes = new Uint8Array(FRAME_HEADROOM + frame.length);
+        bytes.set(frame, FRAME_HEADROOM);
+        sending.receive(bytes.subarray(FRAME_HEADROOM));
       },
       told: () => router.statistics.notices,
     };

@@ -1,6 +1,8 @@
 /** What one real WebSocket tells its owner. */
 export interface RawSocketListener {
   open?(): void;
+  /** So many bytes have come from the network: called before what is in them. Only where the runtime can tell. */
+  arrived?(bytes: number): void;
   text(data: string): void;
   /** `data` belongs to the receiver, which may write into it. */
   binary(data: Uint8Array): void;
@@ -10,7 +12,7 @@ export interface RawSocketListener {
   closed(code: number, reason: string, detail?: string): void;
 }
 
-/** One real WebSocket, of a browser or of `ws`, behind one face. */
+/** One real WebSocket, of a browser, of `ws` or our own, behind one face. */
 export interface RawSocket {
   /** Sends a text or a binary message. Bytes belong to the socket from then on, which may overwrite them. */
   send(data: string | Uint8Array): void;
@@ -26,6 +28,12 @@ export interface RawSocket {
   /** Stops and starts reading from the network, where the runtime can. */
   pause(): void;
   resume(): void;
+}
+
+/** A RawSocket whose events can be given to somebody else. */
+export interface SettledSocket extends RawSocket {
+  /** Who is told what happens from now on. */
+  listener: RawSocketListener;
 }
 
 /** The part of a WHATWG WebSocket class that a link needs. */

@@ -1,0 +1,60 @@
+import { randomFillSync } from 'node:crypto';
+import { writeUint32 } from '../core/bytes.js';
+import { FRAME_HEADROOM, Opcode } from './frame.js';
+import { applyMask } from './mask.js';
+
+const FIN = 0x80;
+const MASKED = 0x80;
+
+/** Masking keys that have not been used yet, drawn many at a time. */
+let keys: Uint32Array<ArrayBuffer> | undefined;
+let next = 0;
+
+/**
+ * Makes a binary frame out of a payload where it stands (RFC 6455 section 5.2): the header goes in front of it, into at
+ * most `FRAME_HEADROOM` bytes of its buffer; with `masked`, as clients have to, the payload is masked with a random key
+ * (section 5.3). Unmasked, the header takes no more than one of a masked frame of the same length.
+ */
+export function frameInPlace(payload: Uint8Array, masked: boolean): Uint8Array {
+  return frame(Opcode.BINARY, payload, masked);
+}
+
+/** A frame in memory of its own; `payload` is left as it is. */
+export function encodeFrame(opcode: number, payload: Uint8Array, masked: boolean): Uint8Array {
+  const bytes = Buffer.allocUnsafe(FRAME_HEADROOM + payload.length);
+  bytes.set(payload, FRAME_HEADROOM);
+  return frame(opcode, bytes.subarray(FRAME_HEADROOM), masked);
+}
+
+function frame(opcode: number, payload: Uint8Array, masked: boolean): Uint8Array {
+  const { buffer, byteOffset, length } = payload;
+  const headerLength = (length < 126 ? 2 : length < 65_536 ? 4 : 10) + (masked ? 4 : 0);
+  const bytes = new Uint8Array(buffer, byteOffset - headerLength, headerLength + length);
+  const mask = masked ? MASKED : 0;
+  bytes[0] = FIN | opcode;
+  if (length < 126) {
+    bytes[1] = mask | length;
+  } else if (length < 65_536) {
+    bytes[1] = mask | 126;
+    bytes[2] = length >> 8;
+    bytes[3] = length;
+  } else {
+    bytes[1] = mask | 127;
+    writeUint32(bytes, 2, Math.floor(length / 2 ** 32));
+    writeUint32(bytes, 6, length);
+  }
+  if (masked) {
+    const key = drawKey();
+    writeUint32(bytes, headerLength - 4, key);
+    applyMask(payload, 0, length, key);
+  }
+  return bytes;
+}
+
+function drawKey(): number {
+  if (keys === undefined || next === keys.length) {
+    keys = randomFillSync(keys ?? new Uint32Array(2_048));
+    next = 0;
+  }
+  return keys[next++] as number;
+}
