@@ -8,7 +8,7 @@ import { Opcode, RecordWriter } from '../../../src/core/record.js';
 import { RegistrationClient } from '../../../src/core/registration.js';
 import { acceptDirect } from '../../../src/link/accept.js';
 import { Link } from '../../../src/link/link.js';
-import type { RawSocket } from '../../../src/link/raw-socket.js';
+import type { RawSocket } from '../../../src/websocket/raw-socket.js';
 import { alice, crypto, relay } from '../../support/registration.js';
 import { transportKeys } from '../../support/transport-keys.js';
 import { transportMessage } from '../../support/transport-message.js';

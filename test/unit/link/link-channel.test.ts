@@ -7,7 +7,7 @@ import type { Identity } from '../../../src/core/identity.js';
 import type { ChannelListener, ChannelPort } from '../../../src/link/channel-port.js';
 import { type CarryingLink, LinkChannel } from '../../../src/link/link-channel.js';
 import { Link } from '../../../src/link/link.js';
-import type { RawSocket } from '../../../src/link/raw-socket.js';
+import type { RawSocket } from '../../../src/websocket/raw-socket.js';
 import { alice, crypto, relay } from '../../support/registration.js';
 import { transportKeys } from '../../support/transport-keys.js';
 
