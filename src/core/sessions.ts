@@ -1,5 +1,4 @@
 import { checkPublicKey } from './address.js';
-import { largeBuffers } from './buffer-pool.js';
 import { compareBytes, toHex } from './bytes.js';
 import {
   MAX_HANDSHAKE_PAYLOAD,
@@ -399,8 +398,6 @@ export class Sessions {
     session.heardAt = now;
     this.#owner.heard(now);
     if (opened.confirmed) this.#confirmed(session);
-    // It stands elsewhere: the memory of the message is free.
-    if (opened.plaintext.buffer !== body.buffer) largeBuffers.give(body.buffer);
     if (opened.plaintext.length > 0) this.#owner.plaintext(session, keys, opened.plaintext, now);
   }
 

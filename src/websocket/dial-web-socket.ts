@@ -169,7 +169,6 @@ class DialledWebSocket extends WebSocketConnection {
     if (!request) return;
     this.#request = undefined;
     clearTimeout(this.#deadline);
-    request.on('error', () => undefined);
     request.destroy();
     this.failed(new Error(detail));
     setTimeout(() => {

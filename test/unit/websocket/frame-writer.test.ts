@@ -1,52 +1,32 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import * as ws from 'ws';
-import { CLIENT_FRAME_HEADROOM, frameInPlace } from '../../../src/link/platform/client-frame.js';
+import { FRAME_HEADROOM, Opcode } from '../../../src/websocket/frame.js';
+import { encodeFrame, frameInPlace } from '../../../src/websocket/frame-writer.js';
 import { runs } from '../../support/fuzz.js';
+import { content, encode, headerLength, readByWs, show } from './frames.js';
 
 /** A payload of its own with room in front of it. */
-function payloadOf(content: Uint8Array, headroom = CLIENT_FRAME_HEADROOM): Uint8Array {
+function payloadOf(content: Uint8Array, headroom = FRAME_HEADROOM): Uint8Array {
   const payload = new Uint8Array(headroom + content.length).subarray(headroom);
   payload.set(content);
   return payload;
 }
 
-/** The parser of `ws`, which its types do not tell of. */
-const { Receiver } = ws as unknown as {
-  Receiver: new (options: {
-    isServer: boolean;
-    allowSynchronousEvents: boolean;
-  }) => import('node:stream').Writable;
-};
+/** What `ws` makes of frames: a server of those that are masked. */
+const received = (masked: boolean, ...frames: Uint8Array[]) =>
+  readByWs(frames, { masked, maxPayload: 1_000_000 });
 
-/** What a server of `ws` makes of bytes from a client. */
-function received(...frames: Uint8Array[]): Promise<{ data: Uint8Array; isBinary: boolean }[]> {
-  return new Promise((resolve, reject) => {
-    const messages: { data: Uint8Array; isBinary: boolean }[] = [];
-    const receiver = new Receiver({ isServer: true, allowSynchronousEvents: true });
-    receiver.on('message', (data: Buffer, isBinary: boolean) => {
-      messages.push({ data: new Uint8Array(data), isBinary });
-    });
-    receiver.on('error', reject);
-    receiver.on('finish', () => {
-      resolve(messages);
-    });
-    for (const frame of frames) receiver.write(frame);
-    receiver.end();
+const told = (...events: string[]) => ({ events, code: undefined });
+
+const LENGTHS = [0, 1, 2, 3, 4, 5, 15, 16, 17, 125, 126, 127, 65_535, 65_536, 65_537, 262_144];
+
+describe.each([{ masked: true }, { masked: false }])('frameInPlace, masked: $masked', ({ masked }) => {
+  it.each(LENGTHS)('makes a binary message of %i bytes that the other end understands', async length => {
+    const payload = content(length);
+    expect(await received(masked, frameInPlace(payloadOf(payload), masked))).toEqual(
+      told(`binary ${show(payload)}`),
+    );
   });
-}
-
-const random = (length: number): Uint8Array =>
-  Uint8Array.from({ length }, (_, i) => (i * 31 + length) & 0xff);
-
-describe('frameInPlace', () => {
-  it.each([0, 1, 2, 3, 4, 5, 15, 16, 17, 125, 126, 127, 65_535, 65_536, 65_537, 262_144])(
-    'makes a binary message of %i bytes that a server understands',
-    async length => {
-      const content = random(length);
-      expect(await received(frameInPlace(payloadOf(content)))).toEqual([{ data: content, isBinary: true }]);
-    },
-  );
 
   it('does so wherever the payload stands, and for one message behind the other', async () => {
     await fc.assert(
@@ -54,10 +34,11 @@ describe('frameInPlace', () => {
         fc.array(fc.tuple(fc.uint8Array({ maxLength: 300 }), fc.nat(9)), { maxLength: 8 }),
         async list => {
           const frames = list.map(([content, more]) =>
-            frameInPlace(payloadOf(content, CLIENT_FRAME_HEADROOM + more)),
+            frameInPlace(payloadOf(content, FRAME_HEADROOM + more), masked),
           );
-          const expected = list.map(([content]) => ({ data: content, isBinary: true }));
-          expect(await received(...frames)).toEqual(expected);
+          expect(await received(masked, ...frames)).toEqual(
+            told(...list.map(([content]) => `binary ${show(content)}`)),
+          );
         },
       ),
       runs(100),
@@ -65,21 +46,66 @@ describe('frameInPlace', () => {
   });
 
   it('takes no memory of its own, and touches nothing but the headroom', () => {
-    const all = new Uint8Array(40 + 500 + 40).fill(0xaa);
-    const frame = frameInPlace(all.subarray(40, 540));
-    expect(frame.buffer).toBe(all.buffer);
-    expect(frame.byteOffset).toBeGreaterThanOrEqual(40 - CLIENT_FRAME_HEADROOM);
-    expect(frame.byteOffset + frame.length).toBe(540);
-    expect(all.subarray(0, frame.byteOffset).every(byte => byte === 0xaa)).toBe(true);
-    expect(all.subarray(540).every(byte => byte === 0xaa)).toBe(true);
+    for (const length of LENGTHS) {
+      const all = new Uint8Array(40 + length + 40).fill(0xaa);
+      const frame = frameInPlace(all.subarray(40, 40 + length), masked);
+      expect(frame.buffer).toBe(all.buffer);
+      expect(frame.byteOffset).toBeGreaterThanOrEqual(40 - FRAME_HEADROOM);
+      expect(frame.byteOffset + frame.length).toBe(40 + length);
+      expect(all.subarray(0, frame.byteOffset).every(byte => byte === 0xaa)).toBe(true);
+      expect(all.subarray(40 + length).every(byte => byte === 0xaa)).toBe(true);
+    }
+  });
+});
+
+describe('an unmasked frame in place', () => {
+  it.each(LENGTHS)('of %i bytes fits where a header of an unmasked frame was', length => {
+    const payload = content(length);
+    const frame = frameInPlace(payloadOf(payload, headerLength(length)), false);
+    expect(frame.byteOffset).toBe(0);
+    expect(encode({ opcode: Opcode.BINARY, payload }).equals(frame)).toBe(true);
+  });
+});
+
+describe('encodeFrame', () => {
+  it.each([true, false])('makes frames of every kind, masked: %s', async masked => {
+    const text = Buffer.from('Grüße');
+    const frames = [
+      encodeFrame(Opcode.TEXT, text, masked),
+      ...LENGTHS.map(length => encodeFrame(Opcode.BINARY, content(length), masked)),
+      encodeFrame(Opcode.PING, content(125), masked),
+      encodeFrame(Opcode.PONG, content(0), masked),
+      encodeFrame(Opcode.CLOSE, Buffer.from('\x03\xe8bye', 'latin1'), masked),
+    ];
+    expect(await received(masked, ...frames)).toEqual(
+      told(
+        `text ${show(text)}`,
+        ...LENGTHS.map(length => `binary ${show(content(length))}`),
+        `ping ${show(content(125))}`,
+        'pong',
+        'close 1000 bye',
+      ),
+    );
   });
 
-  // RFC 6455 section 5.3: a fresh, unpredictable key for each frame.
-  it('masks with another key each time', () => {
+  it('leaves the payload as it is, and what is around it', () => {
+    for (const masked of [true, false]) {
+      const all = content(1_000);
+      encodeFrame(Opcode.BINARY, all.subarray(100, 900), masked);
+      expect(Buffer.from(content(1_000)).equals(all)).toBe(true);
+    }
+  });
+});
+
+// RFC 6455 section 5.3: a fresh, unpredictable key for each frame.
+describe('the masking key', () => {
+  it('is another one each time', () => {
     const keys = new Set<string>();
     const count = 5_000;
     for (let i = 0; i < count; i++) {
-      const frame = frameInPlace(payloadOf(new Uint8Array(8)));
+      const payload = new Uint8Array(8);
+      const frame =
+        i % 2 === 0 ? frameInPlace(payloadOf(payload), true) : encodeFrame(Opcode.BINARY, payload, true);
       const key = Buffer.from(frame.subarray(2, 6));
       // Zeros under a key are the key.
       expect(Buffer.from(frame.subarray(6, 10)).equals(key)).toBe(true);
