@@ -100,7 +100,7 @@ export const MAX_RETRY = 10_000;
 export const MAX_UNACKNOWLEDGED_RECORDS = 1_024;
 export const MAX_UNACKNOWLEDGED_BYTES = 4_194_304;
 /** Memory of records, messages and frames that is kept to be used again. Bytes. */
-export const MAX_POOLED_BYTES = 16_777_216;
+export const MAX_POOLED_BYTES = 8_388_608;
 /** A peer of which nothing was heard for so long is asked whether it is there, when channels are to outlive it. */
 export const HEARTBEAT_INTERVAL = 15_000;
 /** A peer that leaves questions unanswered for so long is not there. */

@@ -1,5 +1,4 @@
 import { largeBuffers } from './buffer-pool.js';
-import { concat } from './bytes.js';
 import { MIN_FRAGMENT } from './constants.js';
 import { SecureWebSocketError } from './errors.js';
 import { type Item, Opcode } from './record.js';
@@ -62,8 +61,13 @@ export class MessageAssembler {
     const { payload, isAlone = false } = item;
     this.#fragments.push({ payload: isAlone ? payload : compact(payload), isAlone });
     if (!item.fin) return undefined;
-    const data = concat(...this.#fragments.map(fragment => fragment.payload));
-    for (const fragment of this.#fragments) if (fragment.isAlone) largeBuffers.give(fragment.payload.buffer);
+    const data = new Uint8Array(this.#length);
+    let at = 0;
+    for (const fragment of this.#fragments) {
+      data.set(fragment.payload, at);
+      at += fragment.payload.length;
+      if (fragment.isAlone) largeBuffers.give(fragment.payload.buffer);
+    }
     this.clear();
     return { data, isText };
   }
