@@ -59,7 +59,9 @@ export class MessageAssembler {
     }
     this.#isText = isText;
     const { payload, isAlone = false } = item;
-    this.#fragments.push({ payload: isAlone ? payload : compact(payload), isAlone });
+    const kept = compact(payload);
+    this.#fragments.push({ payload: kept, isAlone: isAlone && kept === payload });
+    if (isAlone && kept !== payload) largeBuffers.give(payload.buffer);
     if (!item.fin) return undefined;
     const data = new Uint8Array(this.#length);
     let at = 0;

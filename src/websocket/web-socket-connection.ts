@@ -42,7 +42,6 @@ export class WebSocketConnection implements SettledSocket, FrameListener {
   readonly #reader: FrameReader;
   #network: Network | undefined;
   #state: 'open' | 'closing' | 'closed' = 'open';
-  #closeSent = false;
   #closeCode = 1006;
   #closeReason = '';
   #detail: string | undefined;
@@ -241,12 +240,9 @@ export class WebSocketConnection implements SettledSocket, FrameListener {
   #sendClose(code: number | undefined, reason: string | undefined): void {
     if (this.#state !== 'open') return;
     this.#state = 'closing';
-    if (!this.#closeSent) {
-      this.#closeSent = true;
-      const status = code !== undefined && isCloseCode(code) ? code : undefined;
-      const payload = encodeClose(status, reason);
-      this.#control(Opcode.CLOSE, payload.length > MAX_CONTROL_PAYLOAD ? encodeClose(status) : payload);
-    }
+    const status = code !== undefined && isCloseCode(code) ? code : undefined;
+    const payload = encodeClose(status, reason);
+    this.#control(Opcode.CLOSE, payload.length > MAX_CONTROL_PAYLOAD ? encodeClose(status) : payload);
     this.#startCloseTimer();
   }
 

@@ -35,6 +35,35 @@ describe('BufferPool', () => {
     expect(pool.bytes).toBe(0);
   });
 
+  it('takes back only what it gave, and that once', () => {
+    const pool = new BufferPool(10_000_000);
+    const other = new BufferPool(10_000_000);
+    const { buffer } = pool.take(100_000);
+    other.give(buffer);
+    // The length of those that it makes.
+    pool.give(new ArrayBuffer(buffer.byteLength));
+    expect([pool.bytes, other.bytes]).toEqual([0, 0]);
+    pool.give(buffer);
+    pool.give(buffer);
+    expect(pool.bytes).toBe(buffer.byteLength);
+  });
+
+  it.each([0, 100, 40_000, 65_536, 66_000, 1_048_576])('copies %i bytes, without wasting much', length => {
+    const bytes = Buffer.alloc(length, 7);
+    const copy = new BufferPool(1_000_000).copy(bytes);
+    bytes.fill(8);
+    expect(copy).toEqual(new Uint8Array(length).fill(7));
+    expect(copy.buffer.byteLength).toBeLessThanOrEqual(length * 1.125);
+  });
+
+  it('copies what is about as long as one of its buffers into one of them', () => {
+    const pool = new BufferPool(10_000_000);
+    pool.give(pool.copy(new Uint8Array(1_048_576)).buffer);
+    expect(pool.bytes).toBeGreaterThan(1_048_576);
+    pool.give(pool.copy(new Uint8Array(700_000)).buffer);
+    expect(pool.bytes).toBeLessThan(1_048_576 + 700_000);
+  });
+
   it('never keeps more than it may, and never gives the same buffer twice', () => {
     const operations = fc.array(fc.oneof(fc.nat(300_000), fc.constant('give' as const)), { maxLength: 60 });
     fc.assert(

@@ -91,6 +91,17 @@ describe('a peer that grants all the credit there is, and never acknowledges', S
     expect(closed).toMatchObject({ code: 1006, wasClean: false, error: { code: 'CLOSE_TIMEOUT' } });
     expect(closed.unacknowledged.map(({ data }) => data.length)).toEqual(Array(6).fill(1_000_000));
   });
+
+  it("is handed back what is nobody else's", () => {
+    const { network, node, channel } = generous();
+    // As long as buffers that are used again.
+    for (let i = 1; i <= 6; i++) node.send(channel, new Uint8Array(1_048_576).fill(i));
+    node.close(channel, 1000);
+    network.advance(CLOSE_TIMEOUT);
+    const messages = node.closed(channel)!.unacknowledged.map(({ data }) => data);
+    expect(messages.map(data => data.buffer.byteLength)).toEqual(Array(6).fill(1_048_576));
+    expect(messages.every((data, i) => data.every(byte => byte === i + 1))).toBe(true);
+  });
 });
 
 describe('reports in a flood', SLOW, () => {

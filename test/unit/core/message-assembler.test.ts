@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { largeBuffers } from '../../../src/core/buffer-pool.js';
 import { concat } from '../../../src/core/bytes.js';
 import { MIN_FRAGMENT } from '../../../src/core/constants.js';
 import { MessageAssembler } from '../../../src/core/message-assembler.js';
 import { type Item, Opcode } from '../../../src/core/record.js';
 import { expectCode } from '../../support/errors.js';
+import { isInPool } from '../../support/pooled.js';
 import { parsesOrRefuses, runs, SLOW } from '../../support/fuzz.js';
 
 const { CONTINUATION, TEXT, BINARY } = Opcode;
@@ -39,6 +41,43 @@ describe('MessageAssembler', SLOW, () => {
       }),
       runs(50),
     );
+  });
+
+  describe('memory of fragments', () => {
+    const LENGTH = 131_072;
+    /** In memory of the pool, as a frame that is opened where it stands. */
+    function pooled(value: number): Uint8Array {
+      return largeBuffers.take(LENGTH).subarray(0, LENGTH).fill(value);
+    }
+    const isBack = (bytes: Uint8Array): boolean => isInPool(bytes, LENGTH);
+
+    it('is used again once the message is put together, if nothing else was in it', () => {
+      const assembler = new MessageAssembler(10 * LENGTH);
+      const fragments = [pooled(1), pooled(2), pooled(3)];
+      const results = fragments.map((payload, i) => {
+        expect(fragments.some(isBack)).toBe(false);
+        return assembler.add({ ...item(i > 0 ? CONTINUATION : BINARY, i === 2, payload), isAlone: i !== 1 });
+      });
+      expect(fragments.map(isBack)).toEqual([true, false, true]);
+      const data = results[2]?.data;
+      expect(fragments.some(({ buffer }) => buffer === data?.buffer)).toBe(false);
+      expect(data).toEqual(concat(filled(LENGTH, 1), filled(LENGTH, 2), filled(LENGTH, 3)));
+    });
+
+    it('is used again at once when they are small in it, and they are copied', () => {
+      const assembler = new MessageAssembler(10 * LENGTH);
+      const memory = pooled(1);
+      assembler.add({ ...item(BINARY, false, memory.subarray(0, 2_000)), isAlone: true });
+      expect(isBack(memory)).toBe(true);
+      memory.fill(2);
+      expect(assembler.add(item(CONTINUATION, true, filled(0)))?.data).toEqual(filled(2_000, 1));
+    });
+
+    it('is not, when it is a whole message: that is the memory of the application', () => {
+      const memory = pooled(1);
+      new MessageAssembler(LENGTH).add({ ...item(BINARY, true, memory), isAlone: true });
+      expect(isBack(memory)).toBe(false);
+    });
   });
 
   it('takes a last fragment that is empty, and fragments of exactly the least size', () => {

@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { largeBuffers } from '../../../src/core/buffer-pool.js';
 import { toHex } from '../../../src/core/bytes.js';
 import { MAX_UNACKNOWLEDGED_BYTES, MAX_UNACKNOWLEDGED_RECORDS } from '../../../src/core/constants.js';
 import { Opcode } from '../../../src/core/record.js';
 import { type Message, SentRecords } from '../../../src/core/sent-records.js';
 import { runs } from '../../support/fuzz.js';
+import { isInPool } from '../../support/pooled.js';
 import { encodeRecord, type RawItem } from '../../support/raw-peer.js';
 
 const { CONTINUATION, TEXT, BINARY, PING, PONG, CREDIT, CLOSE, OPEN } = Opcode;
@@ -41,6 +43,19 @@ class Model {
     return this.all[upTo - 1]!.writtenAt;
   }
 }
+
+it('the memory of a message of several records is used again once the last of these is acknowledged', () => {
+  const LENGTH = 524_288;
+  const data = largeBuffers.copy(new Uint8Array(LENGTH));
+  const sent = new SentRecords();
+  sent.add(record(), 0);
+  sent.addSpanning({ data, isText: false }, 1);
+  sent.add(record(), 0);
+  sent.acknowledge(1);
+  expect(isInPool(data, LENGTH)).toBe(false);
+  sent.acknowledge(2);
+  expect(isInPool(data, LENGTH)).toBe(true);
+});
 
 describe('records that wait for acknowledgement', () => {
   const steps = fc.array(
