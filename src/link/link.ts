@@ -19,6 +19,8 @@ const HIGH_WATER = 1_048_576;
  * wait for each other.
  */
 const NOT_READING = 4 * HIGH_WATER;
+/** Small frames leave in one write, which is a call of the operating system; so many bytes are worth one, whatever follows. */
+const WORTH_A_WRITE = 65_536;
 /** Where the runtime does not tell when a socket has drained, it is looked at so often, milliseconds. */
 const POLL_INTERVAL = 4;
 
@@ -261,15 +263,24 @@ export class Link implements CarryingLink {
   #send(): void {
     this.#turn++;
     if (this.#closed) return;
+    const socket = this.#socket;
     const now = monotonicNow();
+    let held = 0;
+    socket.cork?.();
     do {
-      // One record at a time: while the next is sealed, the network has the one before.
       if (this.#mayFlush()) this.endpoint.flush(1, now);
       for (const frame of this.endpoint.takeFrames()) {
         this.#options.stamp?.(frame);
-        this.#socket.send(frame);
+        socket.send(frame);
+        held += frame.length;
+        if (held < WORTH_A_WRITE) continue;
+        // While the next record is sealed, the network has the ones before.
+        held = 0;
+        socket.uncork?.();
+        socket.cork?.();
       }
     } while (this.#mayFlush());
+    socket.uncork?.();
   }
 
   /** Tells owners what happened. They may call anything meanwhile: what comes of it is told in the same loop, in order. */

@@ -18,6 +18,9 @@ export interface RawSocket {
   send(data: string | Uint8Array): void;
   /** Memory for one binary message of so many bytes, where the socket has some that saves it work in `send`. */
   allocate?(length: number): Uint8Array;
+  /** What is sent until `uncork` may leave in one write. Only where the runtime can. */
+  cork?(): void;
+  uncork?(): void;
   /** Bytes given to `send` and not yet in the kernel's hands. */
   readonly bufferedAmount: number;
   /** True where `drained` is called; elsewhere `bufferedAmount` has to be looked at from time to time. */

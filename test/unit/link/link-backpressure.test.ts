@@ -107,6 +107,39 @@ describe('a link whose other end does not read', () => {
   });
 });
 
+/** Keeps apart what would leave in one write. */
+class CorkedSocket extends HeldSocket {
+  readonly writes: number[] = [];
+  corks = 0;
+  override send(data: string | Uint8Array): void {
+    super.send(data);
+    this.writes[this.writes.length - 1] = (this.writes.at(-1) ?? 0) + data.length;
+  }
+  cork(): void {
+    this.corks++;
+    this.writes.push(0);
+  }
+  uncork(): void {
+    this.corks--;
+  }
+}
+
+it('what a link sends in one turn leaves in few writes, and none of them waits to become large', () => {
+  const socket = new CorkedSocket();
+  const { link, says } = linked(socket);
+  socket.bufferedAmount = 2 * MIB;
+  for (let i = 0; i < 2_000; i++) says(i + 1);
+  socket.writes.length = socket.sent.length = 0;
+  socket.bufferedAmount = 0;
+  link.drained();
+  const bytes = socket.sent.reduce((sum, { length }) => sum + length, 0);
+  const longest = Math.max(...socket.sent.map(({ length }) => length));
+  expect(socket.sent.length).toBeGreaterThan(10);
+  expect(socket.writes.filter(Boolean).length).toBeLessThanOrEqual(1 + bytes / 65_536);
+  expect(Math.max(...socket.writes)).toBeLessThan(65_536 + longest);
+  expect(socket.corks).toBe(0);
+});
+
 /** As much of a WebSocket of `ws` as a registration needs. */
 class HeldWebSocket extends EventEmitter {
   readonly sent: (string | Uint8Array)[] = [];
