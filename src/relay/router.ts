@@ -30,7 +30,7 @@ export interface ObservedEnvelope {
   readonly from: Uint8Array;
   /** Peer address of the connection that it went to, 36 bytes. */
   readonly to: Uint8Array;
-  /** The sealed body: a view, unchanged only during the call. */
+  /** The sealed body: a copy. */
   readonly body: Uint8Array;
   /** Length of the whole frame, bytes. */
   readonly size: number;
