@@ -1,7 +1,7 @@
 import { MAX_POOLED_BYTES } from './constants.js';
 
-/** Smaller ones are cheap to make anew. */
-const SMALLEST = 32_768;
+/** Bytes. Smaller ones are cheap to make anew, and are neither kept nor rounded up. */
+export const LEAST_POOLED = 32_768;
 /** Room beside a power of two: what wraps a record of that length needs some more. */
 const EXTRA = 1_024;
 
@@ -29,7 +29,7 @@ export class BufferPool {
 
   /** Memory of at least `length` bytes. What is in it is of no meaning. */
   take(length: number): Uint8Array<ArrayBuffer> {
-    if (length < SMALLEST) return new Uint8Array(length);
+    if (length < LEAST_POOLED) return new Uint8Array(length);
     const size = sizeFor(length);
     let buffer = this.#free.get(size)?.pop();
     if (buffer) this.#bytes -= size;
@@ -42,7 +42,7 @@ export class BufferPool {
   copy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
     const { length } = bytes;
     // Not `slice`: that of a Buffer copies nothing.
-    if (length < SMALLEST || sizeFor(length) > length + length / 8) return new Uint8Array(bytes);
+    if (length < LEAST_POOLED || sizeFor(length) > length + length / 8) return new Uint8Array(bytes);
     const copy = this.take(length).subarray(0, length);
     copy.set(bytes);
     return copy;
@@ -51,7 +51,7 @@ export class BufferPool {
   /** Takes a buffer back, which nobody may use any more. Nothing happens to one that did not come from here. */
   give(buffer: ArrayBufferLike): void {
     const size = buffer.byteLength;
-    if (size < SMALLEST || !this.#lent.delete(buffer) || !(buffer instanceof ArrayBuffer)) return;
+    if (size < LEAST_POOLED || !this.#lent.delete(buffer) || !(buffer instanceof ArrayBuffer)) return;
     if (this.#bytes + size > this.#maxBytes) return;
     const free = this.#free.get(size);
     if (free) free.push(buffer);
@@ -68,7 +68,7 @@ export const largeBuffers = new BufferPool(MAX_POOLED_BYTES);
 
 /** The least power of two that is not below `length`, and some more. */
 function sizeFor(length: number): number {
-  let size = SMALLEST;
+  let size = LEAST_POOLED;
   while (size + EXTRA < length) size *= 2;
   return size + EXTRA;
 }

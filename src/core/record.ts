@@ -219,11 +219,11 @@ export function decodeRecordHeader(record: Uint8Array): RecordHeader {
 export class ItemReader implements Item {
   opcode: Opcode = Opcode.CONTINUATION;
   fin = false;
+  isAlone = false;
   readonly #record: Uint8Array;
   #start = RECORD_HEADER_LENGTH;
   #end = RECORD_HEADER_LENGTH;
   #kinds = 0;
-  #isAlone = false;
 
   /**
    * Checks the whole record before anything of it is used.
@@ -236,7 +236,7 @@ export class ItemReader implements Item {
       if (count === MAX_RECORD_ITEMS) throw malformed(`holds more than ${String(MAX_RECORD_ITEMS)} items`);
       this.#kinds |= 1 << this.opcode;
     }
-    this.#isAlone = count === 1;
+    this.isAlone = count === 1;
     this.#end = RECORD_HEADER_LENGTH;
   }
 
@@ -247,10 +247,6 @@ export class ItemReader implements Item {
 
   get hasSequenced(): boolean {
     return (this.#kinds & ~UNSEQUENCED) !== 0;
-  }
-
-  get isAlone(): boolean {
-    return this.#isAlone;
   }
 
   get payload(): Uint8Array {

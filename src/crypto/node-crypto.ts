@@ -59,11 +59,13 @@ function transform(cipher: Cipher | Decipher, input: Uint8Array, out: Uint8Array
   for (let at = 0; at < input.length; at += PIECE) {
     const piece = cipher.update(input.subarray(at, at + PIECE));
     out.set(piece, offset + at);
-    release(piece.buffer);
+    release(piece);
   }
 }
 
 /** Frees memory now, which else the garbage collector would be busy with. (ECMAScript 2024: Node 22 and later.) */
-function release(buffer: ArrayBufferLike & { transfer?: (length: number) => unknown }): void {
-  buffer.transfer?.(0);
+function release(piece: Uint8Array): void {
+  const buffer: ArrayBufferLike & { transfer?: (length: number) => unknown } = piece.buffer;
+  // A buffer that it only has a part of would be somebody else's, too.
+  if (buffer.byteLength === piece.length) buffer.transfer?.(0);
 }

@@ -7,6 +7,7 @@ import { largeBuffers } from '../core/buffer-pool.js';
 import { describeError } from '../core/describe-error.js';
 import { acceptKey } from './accept-web-socket.js';
 import { FRAME_HEADROOM } from './frame.js';
+import { withHeadroom } from './headroom.js';
 import type { RawSocket, RawSocketListener } from './raw-socket.js';
 import { WebSocketConnection } from './web-socket-connection.js';
 
@@ -85,10 +86,7 @@ class DialledWebSocket extends WebSocketConnection {
   }
 
   allocate(length: number): Uint8Array {
-    const all = FRAME_HEADROOM + length;
-    // A small one is cut from the pool of Node, as it does not stay.
-    const bytes = all <= Buffer.poolSize >>> 2 ? Buffer.allocUnsafe(all) : largeBuffers.take(all);
-    const message = bytes.subarray(FRAME_HEADROOM, all);
+    const message = withHeadroom(length, largeBuffers).subarray(FRAME_HEADROOM, FRAME_HEADROOM + length);
     this.#allocated.add(message);
     return message;
   }
@@ -124,7 +122,7 @@ class DialledWebSocket extends WebSocketConnection {
       },
     };
     const { host } = options as { host: string };
-    const socket = isSecure
+    const socket: Socket = isSecure
       ? tlsConnect({
           ...(options as ConnectionOptions),
           servername: isIP(host) ? '' : host,

@@ -3,6 +3,7 @@ import type { BufferPool } from '../core/buffer-pool.js';
 import { readUint32 } from '../core/bytes.js';
 import { type CloseStatus, decodeClose } from '../core/close-status.js';
 import { FRAME_HEADROOM, MAX_CONTROL_PAYLOAD, Opcode } from './frame.js';
+import { withHeadroom } from './headroom.js';
 import { applyMask } from './mask.js';
 
 /** A message may come in so many fragments. */
@@ -42,7 +43,7 @@ export interface FrameReaderOptions {
   readonly maxPayload: number;
   /** The chunks are used again by whoever reads them: all that is kept of one has to be copied. */
   readonly borrowed: boolean;
-  /** Where memory for large frames comes from. */
+  /** Where memory for large frames comes from, and where it goes when nobody uses it any more. */
   readonly memory: BufferPool;
 }
 
@@ -235,11 +236,7 @@ export class FrameReader {
   }
 
   #take(length: number): Uint8Array {
-    const all = FRAME_HEADROOM + length;
-    if (all > Buffer.poolSize >>> 2) return this.#options.memory.take(all);
-    // Small ones are cut from the pool of Node.
-    const { buffer, byteOffset } = Buffer.allocUnsafe(all);
-    return new Uint8Array(buffer, byteOffset, all);
+    return withHeadroom(length, this.#options.memory);
   }
 
   /** A whole frame, unmasked. */

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { BufferPool } from '../core/buffer-pool.js';
+import { LEAST_POOLED } from '../core/buffer-pool.js';
 import { encodeClose, isCloseCode } from '../core/close-status.js';
 import { describeError } from '../core/describe-error.js';
 import { MAX_CONTROL_PAYLOAD, Opcode } from './frame.js';
@@ -14,15 +14,10 @@ const CLOSE_TIMEOUT = 30_000;
 const PONG_HIGH_WATER = 16_384;
 /** Whoever sends so many pings meanwhile reads none of the answers. */
 const MAX_WAITING_PINGS = 100;
-/** Smaller buffers are of no use to the pool. */
-const WORTH_KEEPING = 32_768;
 const EMPTY = new Uint8Array(0);
 
 /** What connections of one kind share. */
-export interface ConnectionKind extends FrameReaderOptions {
-  /** Where large buffers come from, and where they go when the kernel has what was in them. */
-  readonly memory: BufferPool;
-}
+export type ConnectionKind = FrameReaderOptions;
 
 /** Where a network finds the connection that it carries: a server has very many, and closures for each take memory. */
 const CONNECTION = Symbol('WebSocketConnection');
@@ -120,7 +115,7 @@ export class WebSocketConnection implements SettledSocket, FrameListener {
   sendInPlace(data: Uint8Array): void {
     if (this.#state !== 'open') return;
     const frame = frameInPlace(data, !this.#kind.masked);
-    if (frame.buffer.byteLength < WORTH_KEEPING) {
+    if (frame.buffer.byteLength < LEAST_POOLED) {
       this.#network?.write(frame, this.#sent);
       return;
     }

@@ -21,6 +21,13 @@ afterEach(async () => {
 });
 
 const MAX = 2_000_000;
+/** Codes and reasons that may be in a close frame. */
+const CLOSES: [number, string][] = [
+  [1000, ''],
+  [1001, 'going'],
+  [3000, 'é'.repeat(61)],
+  [4999, ''],
+];
 
 /** What an end that is `ws` hears, as our listener notes it. */
 interface Heard {
@@ -184,12 +191,7 @@ describe.each([
     expect(await heard.events.next()).toBe(`pong ${show(content(length))}`);
   });
 
-  it.each([
-    [1000, ''],
-    [1001, 'going'],
-    [3000, 'é'.repeat(61)],
-    [4999, ''],
-  ])('are closed by `ws` with %i and "%s"', async (code, reason) => {
+  it.each(CLOSES)('are closed by `ws` with %i and "%s"', async (code, reason) => {
     const { listener, ws, heard } = await connect();
     ws.close(code, reason);
     expect(await listener.end()).toMatchObject({ code, reason, detail: undefined });
@@ -198,12 +200,7 @@ describe.each([
     expect(listener.count('closed')).toBe(1);
   });
 
-  it.each([
-    [1000, ''],
-    [1001, 'going'],
-    [3000, 'é'.repeat(61)],
-    [4999, ''],
-  ])('are closed by us with %i and "%s"', async (code, reason) => {
+  it.each(CLOSES)('are closed by us with %i and "%s"', async (code, reason) => {
     const { ours, listener, heard } = await connect();
     ours.send('last words');
     ours.close(code, reason);

@@ -4,18 +4,17 @@ import { describeError } from '../../core/describe-error.js';
 import type { RawSocketListener, SettledSocket } from '../../websocket/raw-socket.js';
 
 // WHATWG readyState. Of `ws` only the types are imported here: the object may come from another copy of it.
-const CONNECTING = 0;
 const OPEN = 1;
 const CLOSED = 3;
 
 const NOBODY: RawSocketListener = { text: () => undefined, binary: () => undefined, closed: () => undefined };
 
 /**
- * Puts a WebSocket of `ws`, dialled or accepted, behind the face of a RawSocket. Node only.
+ * Puts an accepted WebSocket of `ws` behind the face of a RawSocket. Node only.
  *
- * It may be in any state: `open` is told if it opens later, messages are told from now on, `closed` is told once
- * whatever happens. Its `error` events have a listener from now on, so they cannot end the process. Its `binaryType`
- * becomes 'nodebuffer'. The `send` method that it has now is kept: replacing it does not change what this sends with.
+ * It may be in any state: messages are told from now on, `closed` is told once whatever happens. Its `error` events have
+ * a listener from now on, so they cannot end the process. Its `binaryType` becomes 'nodebuffer'. The `send` method that it
+ * has now is kept: replacing it does not change what this sends with.
  *
  * Without `listener` there has to be one before this tick is over. `network`: the TCP or TLS socket under it, where
  * `arrived` is wanted.
@@ -41,10 +40,9 @@ class WsRawSocket implements SettledSocket {
   constructor(ws: WsWebSocket, listener: RawSocketListener, network: Duplex | undefined) {
     this.#ws = ws;
     this.listener = listener;
-    // eslint-disable-next-line @typescript-eslint/unbound-method -- bound by each call: a relay has many of these
+    // eslint-disable-next-line @typescript-eslint/unbound-method -- bound by each call: a server has many of these
     this.#send = ws.send;
     ws.binaryType = 'nodebuffer';
-    if (ws.readyState === CONNECTING) this.#watchOpening();
     network?.on('data', (chunk: Uint8Array) => {
       this.listener.arrived?.(chunk.length);
     });
@@ -62,21 +60,6 @@ class WsRawSocket implements SettledSocket {
         this.#end(1006, '');
       }, 0);
     }
-  }
-
-  /** What can only happen to a socket that was dialled. */
-  #watchOpening(): void {
-    const ws = this.#ws;
-    ws.on('open', () => {
-      this.listener.open?.();
-    });
-    ws.on('unexpected-response', (_request, response) => {
-      const status = response.statusCode ?? 0;
-      const redirect = status >= 300 && status < 400 ? ', a redirect, and those are not followed' : '';
-      this.#detail ??= `server answered ${status}${redirect}`;
-      // Because somebody listens, `ws` leaves it to us to end the attempt.
-      ws.terminate();
-    });
   }
 
   get bufferedAmount(): number {
