@@ -21,6 +21,8 @@ export type {
   SecureWebSocketErrorEvent,
   SecureWebSocketReconnectedEvent,
   SecureWebSocketReconnectingEvent,
+  SecureWebSocketThrottledEvent,
+  ThrottledDetails,
   UnacknowledgedData,
 } from './socket/events.js';
 export type { SecureWebSocketServerOptions } from './socket/secure-web-socket-server.js';

@@ -49,6 +49,10 @@ export const REGISTRATION_TIMEOUT = 10_000;
 export const MAX_REGISTRATION_MESSAGE = 8_192;
 /** Longest token that a client may show when it registers, UTF-16 code units. */
 export const MAX_TOKEN_LENGTH = 4_096;
+/** Largest message of a CONTROL frame, bytes. */
+export const MAX_CONTROL_MESSAGE = 1_024;
+/** Largest TOKEN frame, bytes: a token of three bytes a character, and what sealing adds. */
+export const MAX_TOKEN_FRAME = 3 * MAX_TOKEN_LENGTH + 64;
 /** Frames may be so large, header included, unless the server says less. */
 export const DEFAULT_MAX_FRAME = 262_144;
 /** The least frame limit that a server may tell, bytes: the largest OPEN must fit. */
@@ -81,8 +85,16 @@ export const MAX_CHANNELS_PER_PEER = 1_024;
 /** OPEN, OPEN_ACCEPT and OPEN_REFUSE may be so large, bytes. */
 export const MAX_OPEN_PAYLOAD = 16_384;
 
+/** Close code of a link whose relay goes down to come back: "Service Restart" (registered with IANA). */
+export const SERVICE_RESTART = 1_012;
 /** Close code of a link whose owner has come back on another: terminal, nobody redials. */
 export const REPLACED = 4_001;
+/** Close code of a link whose client does not read what is sent to it, where the relay has no patience with that. */
+export const TOO_SLOW = 4_002;
+/** Close code of a link for which no token is valid any more. Who has a fresh one may come again. */
+export const TOKEN_EXPIRED = 4_003;
+/** Close code of a link whose client is admitted no longer: terminal. */
+export const NOT_ADMITTED = 4_004;
 
 // Reliability
 

@@ -1,4 +1,5 @@
 import type { ChannelEvent } from './channel-event.js';
+import type { Control } from './control.js';
 import type { Crypto, KeyPair } from './crypto.js';
 import type { SecureWebSocketError } from './errors.js';
 import type { ResumableChannels } from './resumable-channels.js';
@@ -8,6 +9,8 @@ export type EndpointEvent =
   | ChannelEvent
   /** Something hostile or broken was refused, without harm to any channel. For diagnosis. */
   | { readonly type: 'refused'; readonly error: SecureWebSocketError }
+  /** The relay says something of the link itself. */
+  | { readonly type: 'control'; readonly control: Control }
   /** Nothing comes over the link any more, not even what we send to ourselves: it has to be given up. */
   | { readonly type: 'dead'; readonly error: SecureWebSocketError };
 

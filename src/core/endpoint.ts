@@ -292,8 +292,11 @@ export class Endpoint implements Carrier {
       }
     } else if (frame.type === 'notice') {
       this.#sessions.notice(frame.address, frame.reason, now);
+    } else if (frame.type === 'control' && !this.#isDirect) {
+      if (frame.control) this.#events.push({ type: 'control', control: frame.control });
     } else {
-      throw new SecureWebSocketError('FRAME_MALFORMED', 'Received a frame that only clients send.');
+      const who = frame.type === 'control' ? 'relays' : 'clients of a relay';
+      throw new SecureWebSocketError('FRAME_MALFORMED', `Received a frame that only ${who} send.`);
     }
   }
 
@@ -644,6 +647,8 @@ const EMPTY = new Uint8Array(0);
 const UNREACHABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'PEER_NOT_HERE',
   'PEER_REFUSED',
+  'PEER_NOT_ALLOWED',
+  'TOO_MANY_PEERS',
   'PEER_GONE',
 ]);
 

@@ -33,6 +33,16 @@ export type ErrorCode =
   | 'DEVICE_INFORMATION_INVALID'
   | 'DEVICE_INFORMATION_EXPIRED'
   | 'TOO_MANY_CONNECTIONS'
+  // admission at a relay: what it does not let in, and why
+  | 'KEY_NOT_ALLOWED'
+  | 'KEY_DENIED'
+  | 'TOKEN_REQUIRED'
+  | 'TOKEN_INVALID'
+  | 'TOKEN_EXPIRED'
+  | 'TOKEN_NOT_YOURS'
+  | 'ADMISSION_REFUSED'
+  /** Whoever has to decide could not be asked. */
+  | 'ADMISSION_UNAVAILABLE'
   // frames, sessions, channels
   | 'FRAME_MALFORMED'
   | 'FRAME_TOO_LARGE'
@@ -58,11 +68,21 @@ export type ErrorCode =
   | 'CHANNEL_LOST'
   /** This connection was replaced by a newer one of the same owner. */
   | 'REPLACED'
+  /** The relay starts anew: what it carries moves to another connection. */
+  | 'RESTARTING'
+  /** The relay has no patience with a client that does not read. */
+  | 'TOO_SLOW'
   // told by a relay
   | 'PEER_NOT_HERE'
   | 'PEER_QUEUE_FULL'
   | 'PEER_REFUSED'
   | 'PEER_GONE'
+  /** The relay's rules do not let this client reach the peer. */
+  | 'PEER_NOT_ALLOWED'
+  /** The relay limits how often one may begin a handshake with the same peer. */
+  | 'HANDSHAKES_LIMITED'
+  /** The relay limits with how many peers one connection may talk. */
+  | 'TOO_MANY_PEERS'
   | 'ABORTED';
 
 /** An error of this library. `code` is stable; the message is for people and may change. */

@@ -1,14 +1,31 @@
-import { compareBytes, readUint32, writeUint32 } from './bytes.js';
+import { compareBytes, readUint32, utf8, writeUint32 } from './bytes.js';
+import { type Control, decodeControl } from './control.js';
+import { MAX_TOKEN_FRAME } from './constants.js';
 import { SecureWebSocketError } from './errors.js';
 
 /**
  * Frames: what one binary WebSocket message of a registered link is (docs/protocol.md, "Frames").
  * One type byte, then the body.
  */
-export const FrameType = { ENVELOPE: 0x01, NOTICE: 0x02, LISTEN: 0x03 } as const;
+export const FrameType = {
+  ENVELOPE: 0x01,
+  NOTICE: 0x02,
+  LISTEN: 0x03,
+  CONTROL: 0x04,
+  TOKEN: 0x05,
+} as const;
 
 /** Why the router could not deliver an envelope, or what became of a peer. */
-export const NoticeReason = { NOT_HERE: 1, QUEUE_FULL: 2, REFUSED: 3, TOO_LARGE: 4, PEER_GONE: 5 } as const;
+export const NoticeReason = {
+  NOT_HERE: 1,
+  QUEUE_FULL: 2,
+  REFUSED: 3,
+  TOO_LARGE: 4,
+  PEER_GONE: 5,
+  NOT_ALLOWED: 6,
+  HANDSHAKES_LIMITED: 7,
+  TOO_MANY_PEERS: 8,
+} as const;
 export type NoticeReason = (typeof NoticeReason)[keyof typeof NoticeReason];
 
 export const PUBLIC_KEY_LENGTH = 32;
@@ -22,7 +39,10 @@ export const LISTEN_LENGTH = 2;
 export type Frame =
   | { readonly type: 'envelope'; readonly address: Uint8Array; readonly body: Uint8Array }
   | { readonly type: 'notice'; readonly reason: NoticeReason; readonly address: Uint8Array }
-  | { readonly type: 'listen'; readonly listening: boolean };
+  | { readonly type: 'listen'; readonly listening: boolean }
+  /** Undefined: of a kind that this version does not know. */
+  | { readonly type: 'control'; readonly control: Control | undefined }
+  | { readonly type: 'token'; readonly sealed: Uint8Array };
 
 /** The peer address of a key and a connection id. */
 export function peerAddress(publicKey: Uint8Array, connectionId: number): Uint8Array {
@@ -71,6 +91,23 @@ export function encodeListen(listening: boolean): Uint8Array {
   return Uint8Array.of(FrameType.LISTEN, listening ? 1 : 0);
 }
 
+/** One CONTROL frame: what a relay says of the link itself. */
+export function encodeControl(control: Control): Uint8Array {
+  return encodeTyped(FrameType.CONTROL, utf8(JSON.stringify(control)));
+}
+
+/** One TOKEN frame. `sealed`: a transport message under the keys of the registration, whose plaintext is the token. */
+export function encodeToken(sealed: Uint8Array): Uint8Array {
+  return encodeTyped(FrameType.TOKEN, sealed);
+}
+
+function encodeTyped(type: number, body: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(1 + body.length);
+  frame[0] = type;
+  frame.set(body, 1);
+  return frame;
+}
+
 /**
  * Reads one frame. The parts of the result are views of `bytes`.
  * @throws SecureWebSocketError `FRAME_MALFORMED`
@@ -96,6 +133,14 @@ export function decodeFrame(bytes: Uint8Array): Frame {
         throw malformed('a LISTEN frame that is not exactly a flag of 0 or 1');
       }
       return { type: 'listen', listening: bytes[1] === 1 };
+    case FrameType.CONTROL: {
+      const control = decodeControl(bytes.subarray(1));
+      if (control === false) throw malformed('a CONTROL frame that is no JSON object with a type');
+      return { type: 'control', control };
+    }
+    case FrameType.TOKEN:
+      if (bytes.length > MAX_TOKEN_FRAME) throw malformed('a TOKEN frame that is too long');
+      return { type: 'token', sealed: bytes.subarray(1) };
     default:
       throw malformed(
         bytes.length === 0 ? 'an empty frame' : `a frame of the unknown type ${String(bytes[0])}`,
@@ -104,7 +149,7 @@ export function decodeFrame(bytes: Uint8Array): Frame {
 }
 
 function isNoticeReason(value: number | undefined): value is NoticeReason {
-  return value !== undefined && value >= NoticeReason.NOT_HERE && value <= NoticeReason.PEER_GONE;
+  return value !== undefined && value >= NoticeReason.NOT_HERE && value <= NoticeReason.TOO_MANY_PEERS;
 }
 
 function malformed(what: string): SecureWebSocketError {

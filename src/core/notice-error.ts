@@ -21,6 +21,18 @@ export function noticeError(reason: NoticeReason): SecureWebSocketError {
         'FRAME_TOO_LARGE',
         'The relay dropped a message: it is larger than its frame limit.',
       );
+    case Reason.NOT_ALLOWED:
+      return new SecureWebSocketError('PEER_NOT_ALLOWED', 'The relay does not let this key reach the peer.');
+    case Reason.HANDSHAKES_LIMITED:
+      return new SecureWebSocketError(
+        'HANDSHAKES_LIMITED',
+        'The relay dropped a handshake: too many were sent to this peer in a short time.',
+      );
+    case Reason.TOO_MANY_PEERS:
+      return new SecureWebSocketError(
+        'TOO_MANY_PEERS',
+        'The relay dropped a message: this connection talks to as many peers as the relay allows.',
+      );
     case Reason.PEER_GONE:
       return new SecureWebSocketError('PEER_GONE', 'The peer is no longer connected to the relay.');
   }

@@ -12,7 +12,7 @@ import {
   type SignedDeviceInformation,
   verifyDeviceInformation,
 } from './device-information.js';
-import { SecureWebSocketError } from './errors.js';
+import { type ErrorCode, SecureWebSocketError } from './errors.js';
 import type { Identity } from './identity.js';
 import type { CipherState } from './noise/cipher-state.js';
 import { HandshakeState, type TransportCiphers } from './noise/handshake-state.js';
@@ -27,7 +27,7 @@ import { TransportKeys } from './transport-keys.js';
  * server → client  CHALLENGE           e, s              + { device, time, maxFrame }
  * client → server  CHALLENGE_RESPONSE  e, ee, se, s, es  + { device, time, address, connectionId?, token? }
  * server → client  REGISTER_SUCCESS    first transport message, { connectionId }
- *              or  REGISTER_FAILURE    { reason, message }, not authenticated
+ *              or  REGISTER_FAILURE    { reason, message }: in its place, sealed as it is; or, before keys exist, in the clear
  * ```
  */
 export interface RegistrationSide {
@@ -46,7 +46,7 @@ export interface RegistrationWishes {
   readonly token?: string | undefined;
 }
 
-/** The reasons that a REGISTER_FAILURE may name. */
+/** The reasons that a REGISTER_FAILURE in the clear may name. */
 export type RegistrationFailure =
   | 'MALFORMED'
   | 'NOT_AUTHENTIC'
@@ -62,6 +62,8 @@ export interface RegisteredClient {
   readonly handshakeHash: Uint8Array;
   /** The link's keys: session 0 of a direct link. */
   readonly keys: TransportKeys;
+  /** The location that it dialled: one of our own. */
+  readonly address: string;
   /** The connection id that the client had before and wants again. Whether it may have it is not checked here. */
   readonly wantedConnectionId?: number;
   /** What the client has to show to the application. */
@@ -149,6 +151,7 @@ export class RegistrationServer {
     return {
       publicKey,
       device,
+      address: dialled,
       handshakeHash,
       keys: linkKeys(ciphers, false, handshakeHash, monotonicNow),
       ...(connectionId !== undefined && { wantedConnectionId: connectionId }),
@@ -156,11 +159,24 @@ export class RegistrationServer {
     };
   }
 
-  /** REGISTER_SUCCESS, once the client is admitted. */
-  success(connectionId: number): string {
+  /** REGISTER_SUCCESS, once the client is admitted. `expiresIn`: for so many milliseconds, unless it shows a fresh token. */
+  success(connectionId: number, expiresIn?: number): string {
+    return this.#sealed('REGISTER_SUCCESS', { connectionId, expiresIn });
+  }
+
+  /** REGISTER_FAILURE: sealed once the client has proven its key, so that it can believe it; a mere hint before. */
+  failure(error: unknown): string {
+    if (!this.#send) return registrationFailure(error);
+    const { code, message } =
+      error instanceof SecureWebSocketError ? error : { code: 'REGISTRATION_REFUSED', message: '' };
+    const reason = AUTHENTIC_REASONS.has(code) ? code : 'REFUSED';
+    return this.#sealed('REGISTER_FAILURE', { reason, message: message.slice(0, MAX_REASON) });
+  }
+
+  #sealed(type: string, payload: object): string {
     if (!this.#send) throw new SecureWebSocketError('NOISE_STATE', 'The client has not been registered.');
-    const sealed = this.#send.encryptWithAd(EMPTY, utf8(JSON.stringify({ connectionId })));
-    return JSON.stringify({ type: 'REGISTER_SUCCESS', noise: toBase64Url(sealed) });
+    const sealed = this.#send.encryptWithAd(EMPTY, utf8(JSON.stringify(payload)));
+    return JSON.stringify({ type, noise: toBase64Url(sealed) });
   }
 
   wipe(): void {
@@ -179,6 +195,8 @@ export interface RegisteredWithServer {
   readonly connectionId: number;
   readonly handshakeHash: Uint8Array;
   readonly keys: TransportKeys;
+  /** What it is admitted for ends in so many milliseconds. Undefined: never. */
+  readonly expiresIn: number | undefined;
 }
 
 /** The client's half: `challenge`, a look at the server's key, then `response`, then `success`. */
@@ -273,17 +291,20 @@ export class RegistrationClient {
 
   /**
    * Takes REGISTER_SUCCESS or REGISTER_FAILURE.
-   * @throws SecureWebSocketError `REGISTRATION_REFUSED`, or `DECRYPT_FAILED` when the server does not hold the key that
-   *   it showed
+   * @throws SecureWebSocketError `REGISTRATION_REFUSED`, or a code of admission that the server has sealed, or
+   *   `DECRYPT_FAILED` when the server does not hold the key that it showed
    */
   success(message: string, monotonicNow: number): RegisteredWithServer {
     if (!this.#registered) throw malformed('REGISTER_SUCCESS');
-    const { noise } = parse(message, 'REGISTER_SUCCESS');
+    const { noise, isFailure } = parse(message, 'REGISTER_SUCCESS');
     const { ciphers, handshakeHash } = this.#registered;
-    const { connectionId } = parsePayload(ciphers.receive.decryptWithAd(EMPTY, noise));
-    if (!isConnectionId(connectionId)) throw malformed('REGISTER_SUCCESS');
+    const payload = parsePayload(ciphers.receive.decryptWithAd(EMPTY, noise));
+    if (isFailure) throw refusal(payload, AUTHENTIC_REASONS);
+    const { connectionId, expiresIn } = payload;
+    if (!isConnectionId(connectionId) || !isDuration(expiresIn)) throw malformed('REGISTER_SUCCESS');
     return {
       connectionId,
+      expiresIn,
       handshakeHash,
       keys: linkKeys(ciphers, true, handshakeHash, monotonicNow),
     };
@@ -350,7 +371,7 @@ function linkKeys(
   });
 }
 
-function parse(message: string, type: string): { noise: Uint8Array; version: unknown } {
+function parse(message: string, type: string): { noise: Uint8Array; version: unknown; isFailure: boolean } {
   if (message.length > MAX_REGISTRATION_MESSAGE) throw malformed(type);
   let value: unknown;
   try {
@@ -359,19 +380,45 @@ function parse(message: string, type: string): { noise: Uint8Array; version: unk
     throw malformed(type);
   }
   const fields = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
-  // Only servers refuse.
-  if (fields['type'] === 'REGISTER_FAILURE' && type !== 'CHALLENGE_RESPONSE') {
-    const { reason, message: detail } = fields;
-    const why = typeof detail === 'string' && detail !== '' ? `: ${quoted(detail, 300)}` : '';
-    throw new SecureWebSocketError(
-      reason === 'TIMEOUT' ? 'REGISTRATION_TIMEOUT' : 'REGISTRATION_REFUSED',
-      `The server refused to register this client (${quoted(reason)})${why}`,
-    );
-  }
   const noise = typeof fields['noise'] === 'string' ? fromBase64Url(fields['noise']) : undefined;
-  if (fields['type'] !== type || !noise) throw malformed(type);
-  return { noise, version: fields['version'] };
+  // Only servers refuse.
+  const isFailure = fields['type'] === 'REGISTER_FAILURE' && type !== 'CHALLENGE_RESPONSE';
+  // What is sealed can be read only once there are keys.
+  if (isFailure && (!noise || type !== 'REGISTER_SUCCESS')) throw refusal(fields, NO_REASONS);
+  if ((fields['type'] !== type && !isFailure) || !noise) throw malformed(type);
+  return { noise, version: fields['version'], isFailure };
 }
+
+/** What a REGISTER_FAILURE means. `known`: the reasons that are error codes of their own, where they can be believed. */
+function refusal(fields: Record<string, unknown>, known: ReadonlySet<string>): SecureWebSocketError {
+  const { reason, message } = fields;
+  const why = typeof message === 'string' && message !== '' ? `: ${quoted(message, MAX_REASON)}` : '';
+  let code: ErrorCode = 'REGISTRATION_REFUSED';
+  if (reason === 'TIMEOUT') code = 'REGISTRATION_TIMEOUT';
+  else if (typeof reason === 'string' && known.has(reason)) code = reason as ErrorCode;
+  return new SecureWebSocketError(
+    code,
+    `The server refused to register this client (${quoted(reason)})${why}`,
+  );
+}
+
+const NO_REASONS: ReadonlySet<string> = new Set();
+/** What a server may say of admission, once it can say so to nobody but the client. */
+const AUTHENTIC_REASONS: ReadonlySet<string> = new Set<ErrorCode>([
+  'KEY_NOT_ALLOWED',
+  'KEY_DENIED',
+  'TOKEN_REQUIRED',
+  'TOKEN_INVALID',
+  'TOKEN_EXPIRED',
+  'TOKEN_NOT_YOURS',
+  'ADMISSION_REFUSED',
+  'ADMISSION_UNAVAILABLE',
+  'TOO_MANY_CONNECTIONS',
+  'RESTARTING',
+  'REGISTRATION_TIMEOUT',
+]);
+/** A message of a refusal is cut to so many characters. */
+const MAX_REASON = 300;
 
 function parsePayload(bytes: Uint8Array): Record<string, unknown> {
   try {
@@ -392,6 +439,10 @@ function isConnectionId(value: unknown): value is number {
 
 function isWishedId(value: unknown): value is number | undefined {
   return value === undefined || isConnectionId(value);
+}
+
+function isDuration(value: unknown): value is number | undefined {
+  return value === undefined || (typeof value === 'number' && Number.isFinite(value) && value >= 0);
 }
 
 function isToken(value: unknown): value is string | undefined {

@@ -106,8 +106,8 @@ export class Sessions {
   /** The router could not deliver something to `address`, or the peer there is gone. */
   notice(address: Uint8Array, reason: NoticeReason, now: number): void {
     const error = noticeError(reason);
-    // A full queue passes: what was lost in it is sent again by itself.
-    if (reason === Reason.QUEUE_FULL) {
+    // A full queue passes, and so does a limit in time: what was lost is sent again by itself.
+    if (reason === Reason.QUEUE_FULL || reason === Reason.HANDSHAKES_LIMITED) {
       this.#owner.refused(error);
       return;
     }

@@ -18,7 +18,8 @@ import {
   PEER_ADDRESS_LENGTH,
 } from '../core/frame.js';
 import type { DeviceInformation } from '../core/device-information.js';
-import { type RegisteredClient, registrationFailure, RegistrationServer } from '../core/registration.js';
+import { type RegisteredClient, RegistrationServer } from '../core/registration.js';
+import type { TransportKeys } from '../core/transport-keys.js';
 import type { ChannelPort, IncomingChannel } from './channel-port.js';
 import { monotonicNow, startTimer, stopTimer, wallClock } from './clock.js';
 import { Link } from './link.js';
@@ -37,6 +38,26 @@ export interface RegistrationOptions extends ClaimingServer {
    * again. May throw a SecureWebSocketError to refuse.
    */
   readonly connectionId: (publicKey: Uint8Array, wanted: number | undefined) => number;
+  /**
+   * Whether a client that has proven its key is let in: rejects with a SecureWebSocketError to refuse it. Without it all are.
+   * The deadline of the registration holds for it, too.
+   */
+  readonly admit?: ((client: ProvenClient) => Promise<Grant | undefined>) | undefined;
+}
+
+/** A client that has proven its key, and is not yet let in. */
+export interface ProvenClient {
+  readonly publicKey: Uint8Array;
+  readonly device: DeviceInformation;
+  /** The location that it dialled. */
+  readonly address: string;
+  readonly token: string | undefined;
+}
+
+/** What a client is let in for. */
+export interface Grant {
+  /** It ends in so many milliseconds, unless the client shows a fresh token before. */
+  readonly expiresIn?: number | undefined;
 }
 
 /** One accepted socket whose client has proven its key. Frames that arrive before `start` wait. */
@@ -46,6 +67,10 @@ export interface RegisteredLink {
   readonly device: DeviceInformation;
   /** What the client has to show, if anything. A secret between it and the application. */
   readonly token: string | undefined;
+  /** The location that the client dialled. */
+  readonly address: string;
+  /** The keys of the registration: what a client that shows a fresh token seals it with. */
+  readonly keys: TransportKeys;
   readonly socket: RawSocket;
   /** Starts delivery; what came meanwhile is delivered first. From now on only binary frames are in order: see `refuseText`. */
   start(listener: RawSocketListener): void;
@@ -61,9 +86,7 @@ export async function registerAccepted(
   options: RegistrationOptions,
   request?: IncomingMessage,
 ): Promise<RegisteredLink> {
-  const { link, client } = await new Accepting(socket, options, request).promise;
-  // They have served: what a link carries for others is sealed by others.
-  client.keys.wipe();
+  const { link } = await new Accepting(socket, options, request).promise;
   return link;
 }
 
@@ -74,7 +97,7 @@ export type DirectChannel =
   | { readonly resumed: ChannelPort };
 
 /** Options of direct use. */
-export interface DirectOptions extends Omit<RegistrationOptions, 'connectionId'> {
+export interface DirectOptions extends Omit<RegistrationOptions, 'connectionId' | 'admit'> {
   /** Messages larger than this end the connection, bytes. Default: 100 MiB. */
   readonly maxPayload?: number | undefined;
   /** Keeps channels while their clients are out of reach. Without it they end with their links. */
@@ -199,9 +222,11 @@ class Accepting implements RawSocketListener {
   readonly #socket: SettledSocket;
   readonly #deadline;
   #received = 0;
+  /** Once its key is proven. */
+  #client: RegisteredClient | undefined;
   #resolve!: (registered: { link: RegisteredLink; client: RegisteredClient }) => void;
   #reject!: (error: SecureWebSocketError) => void;
-  #state: 'response' | 'registered' | 'failed' = 'response';
+  #state: 'response' | 'deciding' | 'registered' | 'failed' = 'response';
   #early: ((listener: RawSocketListener) => void)[] = [];
 
   constructor(socket: SettledSocket, options: RegistrationOptions, request: IncomingMessage | undefined) {
@@ -238,20 +263,46 @@ class Accepting implements RawSocketListener {
   }
 
   text(data: string): void {
+    if (this.#state === 'deciding') {
+      this.#fail(
+        new SecureWebSocketError('REGISTRATION_MALFORMED', 'The client did not wait for an answer.'),
+      );
+      return;
+    }
     if (this.#state !== 'response') {
       refuseText(this.#socket);
       return;
     }
     try {
       const client = this.#registration.receive(data, wallClock(), monotonicNow());
-      const connectionId = this.#options.connectionId(client.publicKey, client.wantedConnectionId);
-      this.#socket.send(this.#registration.success(connectionId));
-      this.#state = 'registered';
-      stopTimer(this.#deadline);
-      this.#resolve({ link: this.#link(client, connectionId), client });
+      this.#client = client;
+      const { admit } = this.#options;
+      if (admit) {
+        this.#state = 'deciding';
+        this.#decide(client, admit).catch((error: unknown) => {
+          this.#fail(asError(error));
+        });
+      } else {
+        this.#succeed(client, undefined);
+      }
     } catch (error) {
       this.#fail(asError(error));
     }
+  }
+
+  async #decide(client: RegisteredClient, admit: NonNullable<RegistrationOptions['admit']>): Promise<void> {
+    const { publicKey, device, address, token } = client;
+    const grant = await admit({ publicKey, device, address, token });
+    // The client may have gone, or the time may be over, meanwhile.
+    if (this.#state === 'deciding') this.#succeed(client, grant);
+  }
+
+  #succeed(client: RegisteredClient, grant: Grant | undefined): void {
+    const connectionId = this.#options.connectionId(client.publicKey, client.wantedConnectionId);
+    this.#socket.send(this.#registration.success(connectionId, grant?.expiresIn));
+    this.#state = 'registered';
+    stopTimer(this.#deadline);
+    this.#resolve({ link: this.#link(client, connectionId), client });
   }
 
   binary(data: Uint8Array): void {
@@ -290,6 +341,8 @@ class Accepting implements RawSocketListener {
       connectionId,
       device: client.device,
       token: client.token,
+      address: client.address,
+      keys: client.keys,
       socket: this.#socket,
       start: listener => {
         // Nothing of the registration is kept for as long as the link lives.
@@ -300,11 +353,12 @@ class Accepting implements RawSocketListener {
   }
 
   #fail(error: SecureWebSocketError): void {
-    if (this.#state !== 'response') return;
+    if (this.#state !== 'response' && this.#state !== 'deciding') return;
     this.#state = 'failed';
     stopTimer(this.#deadline);
+    this.#socket.send(this.#registration.failure(error));
     this.#registration.wipe();
-    this.#socket.send(registrationFailure(error));
+    this.#client?.keys.wipe();
     this.#socket.close(1008, error.code);
     // Whoever does not answer the closing handshake is not waited for.
     startTimer(FAREWELL, () => {

@@ -1,3 +1,4 @@
+import type { ThrottledLimit } from '../core/control.js';
 import type { SecureWebSocketError } from '../core/errors.js';
 
 /** A message that was given to `send` and that the peer has not acknowledged. */
@@ -33,6 +34,13 @@ export interface ReconnectAttempt {
   readonly delay: number;
   /** Why there has to be one: how the connection was lost, or the last attempt failed. */
   readonly error: SecureWebSocketError;
+}
+
+/** More was sent over a link than its relay takes per second. Whoever shares the link is told, once. */
+export interface Throttling {
+  /** What is counted: frames or bytes, of the connection or (`key_…`) of all connections of the key. */
+  readonly limit: ThrottledLimit;
+  readonly perSecond: number;
 }
 
 /** The peer is reached again. */
@@ -78,6 +86,8 @@ export interface ChannelListener {
   suspended?(suspension: Suspension): void;
   /** Another attempt will be made (dialled channels with `reconnect`; before `opened` too). */
   reconnecting?(attempt: ReconnectAttempt): void;
+  /** The relay holds back what is sent over the link (dialled channels). */
+  throttled?(throttling: Throttling): void;
   /** After `suspended`: the channel goes on. */
   resumed?(resumption: Resumption): void;
   /** Called exactly once, and nothing after it. */

@@ -18,7 +18,10 @@ export interface DialOptions {
   readonly serverKey?: Provided<ServerKey> | undefined;
   /** Asked about the server's key when there is no `serverKey`. Default: trust on first use, while the page or process lives. */
   readonly trustStore?: TrustStore | undefined;
-  /** Told to the server, sealed, once its key has been checked: what it admits us for. At most 4,096 characters. */
+  /**
+   * Told to the server, sealed, once its key has been checked: what it admits us for. At most 4,096 characters. A function is
+   * asked again before what it gave expires, where a relay says when that is: the connection goes on with the fresh one.
+   */
   readonly token?: Provided<string | undefined>;
   /**
    * Whether the connection outlives its links: true, or how attempts to connect follow each other. Default: false, it
@@ -46,6 +49,8 @@ export interface AttemptOptions extends Omit<DialOptions, 'identity' | 'serverKe
   readonly identity: Identity;
   readonly serverKey?: ServerKey | undefined;
   readonly token?: string | undefined;
+  /** Where a fresh token can be had, if anywhere: what the application gave as a function. */
+  readonly freshToken?: (() => string | undefined | Promise<string | undefined>) | undefined;
 }
 
 /**
@@ -71,7 +76,8 @@ export async function attemptOptions(
   });
   const [given, answers] = await Promise.all([typeof source === 'function' ? undefined : source, asked]);
   const identity = answers.identity ?? given ?? (await resolveIdentity({ keyStore }, role));
-  return { ...options, ...answers, identity };
+  const freshToken = typeof options.token === 'function' ? options.token : undefined;
+  return { ...options, ...answers, identity, freshToken };
 }
 
 async function provided<Value>(value: Provided<Value> | Promise<Value>): Promise<Value> {

@@ -175,7 +175,13 @@ class DialledChannel implements ChannelPort {
     if (!this.#link?.isFor(location, options)) {
       this.#link?.release();
       const formerId = this.#link?.formerConnectionId;
-      this.#link = new engine.DialledLink(location, options, formerId, this.#headStart);
+      this.#link = new engine.DialledLink(
+        location,
+        options,
+        { throttled: throttling => this.#listener.throttled?.(throttling) },
+        formerId,
+        this.#headStart,
+      );
     }
     this.#endHeadStart();
     const link = await this.#link.ready;
@@ -226,7 +232,7 @@ class DialledChannel implements ChannelPort {
   #lost(error: SecureWebSocketError, linkCode?: number, status?: number): void {
     this.#endHeadStart();
     const now = monotonicNow();
-    this.#backoff?.lost(now);
+    this.#backoff?.lost(now, this.#link?.tryUntil);
     if (this.#opened && !this.#peerReturn) {
       this.#peerReturn = new PeerReturn(now);
       this.#listener.suspended?.({ error });
@@ -234,7 +240,9 @@ class DialledChannel implements ChannelPort {
     }
     // Before the channel is open nobody has lost anything: whoever gave it up may think better of it. Once it is, nobody
     // who is not the peer may end it for good: notices are in the clear.
-    const isForgivable = this.#opened ? error.code === 'PEER_REFUSED' : error.code === 'CHANNEL_RESET';
+    const isForgivable = this.#opened
+      ? error.code === 'PEER_REFUSED' || error.code === 'PEER_NOT_ALLOWED'
+      : error.code === 'CHANNEL_RESET';
     const isFinal =
       (isTerminal(error, status) && !isForgivable) ||
       (linkCode !== undefined && isTerminalLinkCode(linkCode));
@@ -247,7 +255,9 @@ class DialledChannel implements ChannelPort {
     this.#anyProcess = false;
     const isGone = error.code === 'CHANNEL_LOST' && (this.#peerReturn?.unknown(now) ?? true);
     const delay =
-      (isFinal && error.code !== 'CHANNEL_LOST') || isGone || this.#ended ? undefined : this.#backoff?.next();
+      (isFinal && error.code !== 'CHANNEL_LOST') || isGone || this.#ended
+        ? undefined
+        : this.#backoff?.next(now);
     if (delay === undefined) this.#giveUp(error);
     else this.#wait(delay, error);
   }

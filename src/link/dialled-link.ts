@@ -4,7 +4,7 @@ import type { Location } from '../core/location.js';
 import type { AttemptOptions } from './dial-options.js';
 import type { HeadStart } from './head-start.js';
 import type { Link } from './link.js';
-import { leaseLink, type LinkLease, register, startLink } from './link-pool.js';
+import { leaseLink, type LinkLease, type LinkUser, register, startLink } from './link-pool.js';
 
 /** The link of one dialled channel: its own in direct use, a share of one through a relay. */
 export class DialledLink {
@@ -15,15 +15,23 @@ export class DialledLink {
   connectionId: number | undefined;
   readonly #location: Location;
   readonly #options: AttemptOptions;
+  readonly #user: LinkUser;
   #link: Link | undefined;
   #release: () => void = () => undefined;
   #released = false;
 
   /**
    * `connectionId`: the one that we had before and want again. `headStart`: a WebSocket to this location that was dialled
-   * ahead; claimed before this returns, if it is of use.
+   * ahead; claimed before this returns, if it is of use. `user`: whoever is told of the link.
    */
-  constructor(location: Location, options: AttemptOptions, connectionId?: number, headStart?: HeadStart) {
+  constructor(
+    location: Location,
+    options: AttemptOptions,
+    user: LinkUser,
+    connectionId?: number,
+    headStart?: HeadStart,
+  ) {
+    this.#user = user;
     this.#location = location;
     this.#options = options;
     this.connectionId = connectionId;
@@ -35,6 +43,11 @@ export class DialledLink {
   /** The status with which the other end closed it, if it did. */
   get closeCode(): number | undefined {
     return this.#link?.closeCode;
+  }
+
+  /** Until when the relay, which starts anew, is to be tried without pause, of the clock of `monotonicNow`. */
+  get tryUntil(): number | undefined {
+    return this.#link?.tryUntil;
   }
 
   /** The connection id that we had, once nothing has it any more: on a link that lives it is somebody else's, too. */
@@ -49,7 +62,9 @@ export class DialledLink {
       location.peerKey !== undefined &&
       location.dialled === this.#location.dialled &&
       options.identity === this.#options.identity &&
-      options.token === this.#options.token &&
+      (options.freshToken === undefined
+        ? options.token === this.#options.token
+        : options.freshToken === this.#options.freshToken) &&
       String(options.serverKey) === String(this.#options.serverKey)
     );
   }
@@ -100,7 +115,15 @@ export class DialledLink {
     const { dialled, origin } = this.#location;
     const options = this.#options;
     const { identity } = options;
-    const lease: LinkLease = leaseLink(dialled, origin, identity, options, {}, this.connectionId, headStart);
+    const lease: LinkLease = leaseLink(
+      dialled,
+      origin,
+      identity,
+      options,
+      this.#user,
+      this.connectionId,
+      headStart,
+    );
     this.#release = () => {
       lease.release();
     };

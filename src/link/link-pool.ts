@@ -2,14 +2,15 @@ import { SecureWebSocketError } from '../core/errors.js';
 import { Endpoint } from '../core/endpoint.js';
 import type { Identity } from '../core/identity.js';
 import { toHex } from '../core/bytes.js';
-import { wallClock } from './clock.js';
-import type { IncomingChannel } from './channel-port.js';
+import { monotonicNow, startTimer, stopTimer, type Timer, wallClock } from './clock.js';
+import type { IncomingChannel, Throttling } from './channel-port.js';
 import type { AttemptOptions } from './dial-options.js';
 import type { HeadStart } from './head-start.js';
 import type { Resumption } from './resumption.js';
 import { Link } from './link.js';
 import { objectNumber } from './object-number.js';
 import { type DialledSocket, registerDialled } from './register-dialled.js';
+import { TokenRenewal } from './token-renewal.js';
 import { checkServerKey } from './trust.js';
 
 /** What somebody who holds a shared link is told. */
@@ -19,7 +20,14 @@ export interface LinkUser {
   /** Who keeps the channels that come in so. */
   readonly resumption?: Resumption | undefined;
   readonly closed?: (error: SecureWebSocketError) => void;
+  /** The relay holds back what is sent over this link. */
+  readonly throttled?: (throttling: Throttling) => void;
 }
+
+/** A relay cannot make anybody wait for longer than this before the link is left, milliseconds. */
+const MAX_RECONNECT_IN = 600_000;
+/** Nor make anybody try without pause for longer than this. */
+const MAX_TRY_FOR = 300_000;
 
 /** One link to a relay that is shared by everybody who asks for the same identity and relay. */
 class SharedLink {
@@ -62,19 +70,58 @@ class SharedLink {
   }
 
   #adopt(dialled: DialledSocket, identity: Identity, options: AttemptOptions): Link {
-    dialled.keys.wipe();
     this.connectionId = dialled.connectionId;
-    return startLink(dialled, identity, options, {
+    const { freshToken } = options;
+    const renewal =
+      freshToken &&
+      new TokenRenewal(freshToken, dialled.keys, frame => {
+        link.sendFrame(frame);
+      });
+    // Without it they have served: what a link carries for others is sealed by others.
+    if (renewal) renewal.accepted(dialled.expiresIn);
+    else dialled.keys.wipe();
+    let leaving: Timer | undefined;
+    const link = startLink(dialled, identity, options, {
       resumption: this.#taker?.resumption,
+      onControl: control => {
+        switch (control.type) {
+          case 'TOKEN_ACCEPTED':
+            renewal?.accepted(control.expiresIn);
+            return;
+          case 'TOKEN_REFUSED':
+            renewal?.refused();
+            return;
+          case 'THROTTLED':
+            for (const user of [...this.users]) user.throttled?.(control);
+            return;
+          case 'RESTARTING':
+            leaving ??= this.#leave(link, control.reconnectIn, control.tryFor);
+            return;
+        }
+      },
       onIncoming: incoming => {
         const taker = this.#taker;
         if (taker?.incoming) taker.incoming(incoming);
         else incoming.refuse(404, 'nobody listens');
       },
       onClosed: error => {
+        renewal?.stop();
+        stopTimer(leaving);
         forget(this);
         for (const user of [...this.users]) user.closed?.(error);
       },
+    });
+    return link;
+  }
+
+  /** The relay goes down in an orderly way. Who does not leave then is left. */
+  #leave(link: Link, reconnectIn: number, tryFor: number): Timer {
+    const delay = Math.min(reconnectIn, MAX_RECONNECT_IN);
+    link.tryUntil = monotonicNow() + delay + Math.min(tryFor, MAX_TRY_FOR);
+    // Nobody who comes from now on would have it for long.
+    forget(this);
+    return startTimer(delay, () => {
+      link.close(new SecureWebSocketError('RESTARTING', 'The relay is restarting.'), 1001);
     });
   }
 }
@@ -117,8 +164,11 @@ export function leaseLink(
     options.maxPayload,
     // Somebody's wrong pin must not fail the link of others.
     options.serverKey,
-    options.token,
-    ...[options.trustStore, options.WebSocket, options.headers, options.tls].map(objectNumber),
+    // Of a function's tokens one is as good as the other.
+    options.freshToken ? undefined : options.token,
+    ...[options.freshToken, options.trustStore, options.WebSocket, options.headers, options.tls].map(
+      objectNumber,
+    ),
   ]);
   let link = shared.get(key);
   if (!link) {
@@ -195,7 +245,10 @@ export function startLink(
   dialled: DialledSocket,
   identity: Identity,
   options: AttemptOptions,
-  hooks: Pick<ConstructorParameters<typeof Link>[0], 'onIncoming' | 'onClosed' | 'onIdle' | 'resumption'>,
+  hooks: Pick<
+    ConstructorParameters<typeof Link>[0],
+    'onControl' | 'onIncoming' | 'onClosed' | 'onIdle' | 'resumption'
+  >,
   prepare?: (endpoint: Endpoint) => void,
 ): Link {
   const endpoint = new Endpoint({

@@ -1,10 +1,11 @@
 import type { Channel } from '../core/channel.js';
+import type { Control } from '../core/control.js';
 import type { Endpoint, EndpointEvent } from '../core/endpoint.js';
-import { SecureWebSocketError } from '../core/errors.js';
+import { type ErrorCode, SecureWebSocketError } from '../core/errors.js';
 import { toHex } from '../core/bytes.js';
 import type { OpenParameters } from '../core/open-parameters.js';
 import { platform } from '#platform';
-import { REPLACED } from '../core/constants.js';
+import { NOT_ADMITTED, REPLACED, SERVICE_RESTART, TOO_SLOW } from '../core/constants.js';
 import type { ChannelInformation, ChannelListener, ChannelPort, IncomingChannel } from './channel-port.js';
 import { inMicrotask, monotonicNow, startTimer, stopTimer, type Timer } from './clock.js';
 import { type CarryingLink, LinkChannel } from './link-channel.js';
@@ -23,6 +24,14 @@ const NOT_READING = 4 * HIGH_WATER;
 const WORTH_A_WRITE = 65_536;
 /** Where the runtime does not tell when a socket has drained, it is looked at so often, milliseconds. */
 const POLL_INTERVAL = 4;
+
+/** What close codes of a link mean to whoever was on it. A fresh token may mend that one has expired: that is a loss like others. */
+const LOST: ReadonlyMap<number, readonly [ErrorCode, string]> = new Map([
+  [REPLACED, ['REPLACED', 'The connection was replaced by a newer one with the same key']],
+  [TOO_SLOW, ['TOO_SLOW', 'The relay has closed the connection, as it was read too slowly']],
+  [NOT_ADMITTED, ['ADMISSION_REFUSED', 'The relay does not admit this key any more']],
+  [SERVICE_RESTART, ['RESTARTING', 'The relay is restarting']],
+]);
 
 export interface LinkOptions {
   readonly endpoint: Endpoint;
@@ -44,6 +53,8 @@ export interface LinkOptions {
   readonly onIdle?: (() => void) | undefined;
   /** The socket is gone, or was given up. Every channel has ended or was suspended before. */
   readonly onClosed?: ((error: SecureWebSocketError) => void) | undefined;
+  /** The relay says something of the link itself. `link`: this one, which its owner may not have got hold of yet. */
+  readonly onControl?: ((control: Control, link: Link) => void) | undefined;
   /** Called for whatever was refused without harm to a channel. For diagnosis. */
   readonly onRefused?: ((error: SecureWebSocketError) => void) | undefined;
   /** Writes the address into frames that go out, where there is no router to do it. */
@@ -74,6 +85,8 @@ export class Link implements CarryingLink {
   #poll: Timer | undefined;
   #closeCode: number | undefined;
   readonly #stopWatchingPage: () => void;
+  /** The relay has said that it starts anew: until then there is no reason to give up, of the clock of `monotonicNow`. */
+  tryUntil: number | undefined;
 
   constructor(options: LinkOptions) {
     this.publicKey = options.publicKey;
@@ -149,6 +162,11 @@ export class Link implements CarryingLink {
     if (this.#closed) throw new SecureWebSocketError('LINK_LOST', 'The connection is lost already.');
   }
 
+  /** Sends one frame that is not the endpoint's. */
+  sendFrame(frame: Uint8Array): void {
+    if (!this.#closed) this.#socket.send(frame);
+  }
+
   /** One binary message from the socket. */
   binary(data: Uint8Array): void {
     if (this.#closed) return;
@@ -180,17 +198,8 @@ export class Link implements CarryingLink {
   lost(code: number, reason: string, detail?: string): void {
     const why = [reason, detail].filter(Boolean).join(', ');
     this.#closeCode = code;
-    const error =
-      code === REPLACED
-        ? new SecureWebSocketError(
-            'REPLACED',
-            'The connection was replaced by a newer one with the same key.',
-          )
-        : new SecureWebSocketError(
-            'LINK_LOST',
-            `The connection was lost (${String(code)}${why && `: ${why}`}).`,
-          );
-    this.#end(error);
+    const [errorCode, what] = LOST.get(code) ?? ['LINK_LOST', 'The connection was lost'];
+    this.#end(new SecureWebSocketError(errorCode, `${what} (${String(code)}${why && `: ${why}`}).`));
   }
 
   /** Gives the link up: every channel ends with `error`, and the socket is closed with `code`. */
@@ -309,6 +318,10 @@ export class Link implements CarryingLink {
     }
     if (event.type === 'refused') {
       this.#options.onRefused?.(event.error);
+      return;
+    }
+    if (event.type === 'control') {
+      this.#options.onControl?.(event.control, this);
       return;
     }
     if (event.type === 'dead') {

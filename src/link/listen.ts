@@ -1,6 +1,6 @@
 import { asSecureWebSocketError, SecureWebSocketError } from '../core/errors.js';
 import { parseLocation } from '../core/location.js';
-import type { IncomingChannel, ReconnectAttempt } from './channel-port.js';
+import type { IncomingChannel, ReconnectAttempt, Throttling } from './channel-port.js';
 import { monotonicNow } from './clock.js';
 import { peerLocation } from './dial.js';
 import { attemptOptions, type DialOptions } from './dial-options.js';
@@ -21,6 +21,8 @@ export interface ListenHandlers {
   channel(incoming: IncomingChannel): void;
   /** The relay was lost, or could not be reached again; another attempt will be made. */
   reconnecting?(attempt: ReconnectAttempt): void;
+  /** The relay holds back what is sent over our link to it. */
+  throttled?(throttling: Throttling): void;
   /** It is over: because of `error`, or without one because `close` was called. Called exactly once. */
   closed(error?: SecureWebSocketError): void;
 }
@@ -91,6 +93,7 @@ class Listening implements RelayListener {
         this.#incoming(channel);
       },
       resumption: this.#options.resumption,
+      throttled: (throttling: Throttling) => this.#handlers.throttled?.(throttling),
       closed: (error: SecureWebSocketError) => {
         if (this.#link) this.#lost(error, this.#link.closeCode);
       },
@@ -113,12 +116,14 @@ class Listening implements RelayListener {
   #lost(error: SecureWebSocketError, linkCode?: number): void {
     if (this.#closed) return;
     const hasListened = this.location !== '';
+    const tryUntil = this.#link?.tryUntil;
     this.#link = undefined;
     this.#lease?.release();
     this.#lease = undefined;
-    this.#backoff?.lost(monotonicNow());
+    const now = monotonicNow();
+    this.#backoff?.lost(now, tryUntil);
     const isFinal = isTerminal(error) || (linkCode !== undefined && isTerminalLinkCode(linkCode));
-    const delay = hasListened && !isFinal ? this.#backoff?.next() : undefined;
+    const delay = hasListened && !isFinal ? this.#backoff?.next(now) : undefined;
     if (delay === undefined) {
       this.#end(error);
       return;

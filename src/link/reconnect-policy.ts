@@ -96,6 +96,8 @@ function shown(value: unknown): string {
   return `a ${typeof value}`;
 }
 
+/** While a server restarts attempts are put off for at most so long, milliseconds. */
+const HURRIED_DELAY = 1_000;
 /** Beyond this exponent a doubling changes nothing that a double could hold, and 0 times Infinity would be NaN. */
 const MAX_EXPONENT = 1_023;
 
@@ -108,6 +110,11 @@ export class Backoff {
   readonly #random: () => number;
   #attempt = 0;
   #connectedAt: number | undefined;
+  /** Until then the server is known to be about to come back; and whether an attempt was made meanwhile. */
+  #tryUntil = -Infinity;
+  #tried = false;
+  /** Attempts that do not count, as the server restarts. */
+  #hurried = 0;
 
   /** `random`: a number from 0 to 1, uniformly distributed. */
   constructor(options: Required<ReconnectOptions>, random: () => number) {
@@ -117,11 +124,18 @@ export class Backoff {
 
   /** How many attempts `next` has granted since the last connection that lasted. */
   get attempt(): number {
-    return this.#attempt;
+    return this.#attempt + this.#hurried;
   }
 
-  /** Milliseconds before the next attempt, or undefined when there have been as many as allowed. */
-  next(): number | undefined {
+  /** Milliseconds before the next attempt at `now`, or undefined when there have been as many as allowed. */
+  next(now = Infinity): number | undefined {
+    if (now < this.#tryUntil) {
+      // Whoever restarts has spread its clients already, so that the first one need not wait.
+      this.#hurried++;
+      const isFirst = !this.#tried;
+      this.#tried = true;
+      return isFirst ? 0 : this.#random() * Math.min(HURRIED_DELAY, this.#options.maxDelay);
+    }
     const { minDelay, maxDelay, maxAttempts } = this.#options;
     if (this.#attempt >= maxAttempts) return undefined;
     const limit = Math.min(maxDelay, minDelay * 2 ** Math.min(this.#attempt, MAX_EXPONENT));
@@ -134,10 +148,17 @@ export class Backoff {
     this.#connectedAt ??= now;
   }
 
-  /** It was lost at `now`: starts anew if it had lasted `stableTime`. Without a connection nothing. */
-  lost(now: number): void {
+  /**
+   * It was lost at `now`: starts anew if it had lasted `stableTime`. Without a connection nothing. `tryUntil`: the server had
+   * said before that it restarts, and will be back by then; attempts until then do not count.
+   */
+  lost(now: number, tryUntil?: number): void {
+    if (tryUntil !== undefined && tryUntil !== this.#tryUntil) {
+      this.#tryUntil = tryUntil;
+      this.#tried = false;
+    }
     if (this.#connectedAt !== undefined && now - this.#connectedAt >= this.#options.stableTime) {
-      this.#attempt = 0;
+      this.#attempt = this.#hurried = 0;
     }
     this.#connectedAt = undefined;
   }
@@ -185,6 +206,15 @@ const TERMINAL: Readonly<Record<ErrorCode, boolean>> = {
   DIALLED_ELSEWHERE: true,
   DEVICE_INFORMATION_INVALID: true,
   DEVICE_INFORMATION_EXPIRED: true,
+  // Admission: what the relay has decided of this key, or of this token. A function for the token may have another one.
+  KEY_NOT_ALLOWED: true,
+  KEY_DENIED: true,
+  TOKEN_REQUIRED: true,
+  TOKEN_INVALID: true,
+  TOKEN_EXPIRED: true,
+  TOKEN_NOT_YOURS: true,
+  ADMISSION_REFUSED: true,
+  ADMISSION_UNAVAILABLE: false,
 
   // What a link, or a relay, garbled, lost, repeated or misdirected. A new link tells its frame limit anew.
   FRAME_MALFORMED: false,
@@ -192,6 +222,11 @@ const TERMINAL: Readonly<Record<ErrorCode, boolean>> = {
   SOURCE_MISMATCH: false,
   REPLAYED: false,
   LINK_LOST: false,
+  RESTARTING: false,
+  TOO_SLOW: false,
+  HANDSHAKES_LIMITED: false,
+  // Peers go, and make room for others.
+  TOO_MANY_PEERS: false,
   // The peer does not answer at present.
   SESSION_FAILED: false,
   SESSION_TIMEOUT: false,
@@ -201,6 +236,8 @@ const TERMINAL: Readonly<Record<ErrorCode, boolean>> = {
   PEER_GONE: false,
   // The relay takes nothing for this address: the URL lacks the key of a peer.
   PEER_REFUSED: true,
+  // The relay's rules, or a token, do not let us reach it.
+  PEER_NOT_ALLOWED: true,
 
   // One of the two ends breaks the protocol inside the encryption, where nobody else can.
   RECORD_MALFORMED: true,
@@ -273,6 +310,11 @@ const CLOSE_CODES: ReadonlyMap<number, CloseCodeMeaning> = new Map([
   [1013, { sealed: false, link: false }],
   // replaced by a newer connection of the same owner. In a CLOSE it is a code of the application.
   [4001, { sealed: true, link: true }],
+  // too slow, token expired: the next link begins afresh, with a fresh token
+  [4002, { sealed: true, link: false }],
+  [4003, { sealed: true, link: false }],
+  // admitted no longer
+  [4004, { sealed: true, link: true }],
 ]);
 
 /** Whether the sealed CLOSE of a peer ends the connection for good; else a new channel is opened in its place. */

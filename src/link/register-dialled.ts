@@ -37,6 +37,8 @@ export interface DialledSocket {
   readonly connectionId: number;
   readonly keys: TransportKeys;
   readonly maxFrame: number;
+  /** What the server admits us for ends in so many milliseconds. Undefined: never. */
+  readonly expiresIn: number | undefined;
   /** Starts delivery of binary messages and of `closed`; what came meanwhile is delivered first. */
   start(listener: Pick<RawSocketListener, 'binary' | 'closed' | 'drained'>): void;
 }
@@ -189,7 +191,7 @@ class Registering implements RawSocketListener {
   }
 
   #success(data: string): void {
-    const { connectionId, keys } = this.#client.success(data, monotonicNow());
+    const { connectionId, keys, expiresIn } = this.#client.success(data, monotonicNow());
     this.#state = 'registered';
     stopTimer(this.#deadline);
     this.#resolve({
@@ -198,6 +200,7 @@ class Registering implements RawSocketListener {
       connectionId,
       keys,
       maxFrame: this.#maxFrame,
+      expiresIn,
       start: listener => {
         this.#listener = listener;
         for (const deliver of this.#early) deliver(listener);

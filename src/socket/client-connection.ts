@@ -23,6 +23,7 @@ import {
   createMessageEvent,
   createReconnectedEvent,
   createReconnectingEvent,
+  createThrottledEvent,
 } from './events.js';
 import { EventQueue } from './event-queue.js';
 import { FlowGate } from './flow-gate.js';
@@ -247,6 +248,11 @@ export class ClientConnection {
       reconnecting: attempt => {
         this.#events.push(() => {
           if (this.#failure === undefined) this.#dispatch(createReconnectingEvent(attempt));
+        });
+      },
+      throttled: throttling => {
+        this.#events.push(() => {
+          if (this.#failure === undefined) this.#dispatch(createThrottledEvent(throttling));
         });
       },
       resumed: resumption => {

@@ -11,6 +11,7 @@ import type {
   SecureWebSocketErrorEvent,
   SecureWebSocketReconnectedEvent,
   SecureWebSocketReconnectingEvent,
+  SecureWebSocketThrottledEvent,
 } from './events.js';
 
 /** The events of a `ClientSecureWebSocket`. */
@@ -21,6 +22,7 @@ export interface ClientSecureWebSocketEventMap {
   close: SecureWebSocketCloseEvent;
   reconnecting: SecureWebSocketReconnectingEvent;
   reconnected: SecureWebSocketReconnectedEvent;
+  throttled: SecureWebSocketThrottledEvent;
 }
 
 /** Those that every WebSocket has. */
@@ -47,6 +49,11 @@ export interface ClientEventTarget extends TypedEventTarget<WebSocketEventMap> {
     listener: (this: this, event: SecureWebSocketReconnectedEvent) => unknown,
     options?: boolean | AddListenerOptions,
   ): void;
+  addEventListener(
+    type: 'throttled',
+    listener: (this: this, event: SecureWebSocketThrottledEvent) => unknown,
+    options?: boolean | AddListenerOptions,
+  ): void;
   addEventListener(type: string, listener: AnyListener | null, options?: boolean | AddListenerOptions): void;
   /** Removes a listener that was added with the same function and the same `capture`. */
   removeEventListener<Type extends keyof WebSocketEventMap>(
@@ -62,6 +69,11 @@ export interface ClientEventTarget extends TypedEventTarget<WebSocketEventMap> {
   removeEventListener(
     type: 'reconnected',
     listener: (this: this, event: SecureWebSocketReconnectedEvent) => unknown,
+    options?: boolean | ListenerOptions,
+  ): void;
+  removeEventListener(
+    type: 'throttled',
+    listener: (this: this, event: SecureWebSocketThrottledEvent) => unknown,
     options?: boolean | ListenerOptions,
   ): void;
   removeEventListener(type: string, listener: AnyListener | null, options?: boolean | ListenerOptions): void;

@@ -19,6 +19,7 @@ import type {
   SecureWebSocketErrorEvent,
   SecureWebSocketReconnectedEvent,
   SecureWebSocketReconnectingEvent,
+  SecureWebSocketThrottledEvent,
 } from './events.js';
 import { type SendableData, toOutgoingMessage } from './outgoing-message.js';
 import { shapeInterface } from './web-idl.js';
@@ -279,6 +280,15 @@ export class ClientSecureWebSocket extends EventTargetClass {
 
   set onreconnected(handler: ((this: this, event: SecureWebSocketReconnectedEvent) => unknown) | null) {
     this.#handlers.set('reconnected', handler);
+  }
+
+  /** Called when the relay holds back what is sent over the connection to it: once for each limit. */
+  get onthrottled(): ((event: SecureWebSocketThrottledEvent) => unknown) | null {
+    return this.#handlers.get('throttled') as ((event: SecureWebSocketThrottledEvent) => unknown) | null;
+  }
+
+  set onthrottled(handler: ((this: this, event: SecureWebSocketThrottledEvent) => unknown) | null) {
+    this.#handlers.set('throttled', handler);
   }
 
   /**

@@ -45,6 +45,16 @@ export interface ReconnectedDetails {
 /** The `reconnected` event of a secure WebSocket. */
 export type SecureWebSocketReconnectedEvent = DomEvent & ReconnectedDetails;
 
+/** `throttled`: the relay holds back what this end sends, as it is more than the relay takes per second. */
+export interface ThrottledDetails {
+  /** What is counted: `frames` or `bytes`, of the connection to the relay or (`key_…`) of all connections of our key. */
+  readonly limit: 'frames' | 'bytes' | 'key_frames' | 'key_bytes';
+  readonly perSecond: number;
+}
+
+/** The `throttled` event of a secure WebSocket. */
+export type SecureWebSocketThrottledEvent = DomEvent & ThrottledDetails;
+
 /** What a `CloseEvent` tells (WebSockets Standard section 6). */
 export interface CloseEventInit {
   readonly code: number;
@@ -88,6 +98,11 @@ export function createReconnectingEvent({
 /** `reconnected`, with what there is to tell as own properties. */
 export function createReconnectedEvent(details: ReconnectedDetails): SecureWebSocketReconnectedEvent {
   return withOwn(new Event('reconnected'), details);
+}
+
+/** `throttled`, with what there is to tell as own properties. */
+export function createThrottledEvent({ limit, perSecond }: ThrottledDetails): SecureWebSocketThrottledEvent {
+  return withOwn(new Event('throttled'), { limit, perSecond });
 }
 
 /** `message`, of the runtime's own class where it has one. */

@@ -44,7 +44,7 @@ export interface SecureWebSocketServerOptions
   extends
     CommonServerOptions<ServerRequest>,
     Pick<ChannelAcceptOptions, 'addresses' | 'registrationTimeout' | 'maxFrame'>,
-    Pick<DialOptions, 'serverKey' | 'trustStore' | 'WebSocket' | 'headers' | 'tls'> {
+    Pick<DialOptions, 'serverKey' | 'trustStore' | 'token' | 'WebSocket' | 'headers' | 'tls'> {
   /** Listen at this TCP port; 0: any that is free. */
   port?: number | undefined;
   /** The host name or IP address to listen at, with `port`. Default: all. */

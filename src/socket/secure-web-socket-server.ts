@@ -1,6 +1,6 @@
 import { SecureWebSocketError } from '../core/errors.js';
 import type { Identity } from '../core/identity.js';
-import type { IncomingChannel, ReconnectAttempt } from '../link/channel-port.js';
+import type { IncomingChannel, ReconnectAttempt, Throttling } from '../link/channel-port.js';
 import type { DialOptions } from '../link/dial.js';
 import { resolveIdentity } from '../link/identities.js';
 import { listenAtRelay } from '../link/listen.js';
@@ -56,7 +56,7 @@ export interface CommonServerOptions<Request>
 export interface SecureWebSocketServerOptions<Request = RelayedRequest>
   extends
     CommonServerOptions<Request>,
-    Pick<DialOptions, 'serverKey' | 'trustStore' | 'WebSocket' | 'headers' | 'tls'> {
+    Pick<DialOptions, 'serverKey' | 'trustStore' | 'token' | 'WebSocket' | 'headers' | 'tls'> {
   /** The relay to listen at: 'wss://relay.example'. */
   relay: string | { readonly href: string };
   /**
@@ -82,6 +82,8 @@ export interface ServerEvents<Socket, Request> {
   reconnecting: [attempt: ReconnectAttempt];
   /** Behind a relay: peers can dial again. */
   reconnected: [];
+  /** Behind a relay: it holds back what is sent to it, as that is more than it takes per second. Told once for each limit. */
+  throttled: [throttling: Throttling];
   /** Every client is gone, after `close()` or after the relay was lost. */
   close: [];
   error: [error: Error];
@@ -312,8 +314,8 @@ export class SecureWebSocketServer<
     relay: URL,
     options: SecureWebSocketServerOptions<Request>,
   ): { close(): void; readonly location: string } {
-    const { serverKey, trustStore, WebSocket, headers, tls, userId, deviceId, maxPayload } = options;
-    const { reconnect = true } = options;
+    const { serverKey, trustStore, token, WebSocket, headers, tls } = options;
+    const { userId, deviceId, maxPayload, reconnect = true } = options;
     const { resumption } = this;
     return listenAtRelay(
       relay,
@@ -321,6 +323,7 @@ export class SecureWebSocketServer<
         identity: this.identity,
         serverKey,
         trustStore,
+        token,
         WebSocket,
         headers,
         tls,
@@ -339,6 +342,9 @@ export class SecureWebSocketServer<
         },
         reconnecting: attempt => {
           callGuarded(() => this.emit('reconnecting', attempt));
+        },
+        throttled: throttling => {
+          callGuarded(() => this.emit('throttled', throttling));
         },
         channel: incoming => {
           // The subclass names the type of requests, and this one is always among them.

@@ -122,7 +122,8 @@ export class NodeLink implements WireEnd {
   }
 
   #tell(event: EndpointEvent): void {
-    if (event.type === 'refused') return;
+    // Its router says nothing of links.
+    if (event.type === 'refused' || event.type === 'control') return;
     if (event.type === 'dead') {
       this.process.world.trace(`${this.process.name} finds a link dead`);
       this.#wire?.close(this.side);

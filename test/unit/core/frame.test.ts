@@ -119,7 +119,7 @@ describe('decodeFrame', () => {
     ['a NOTICE one byte short', `0201${KEY_HEX}000000`],
     ['a NOTICE one byte long', `0201${KEY_HEX}0000000700`],
     ['a NOTICE with reason 0', `0200${KEY_HEX}00000007`],
-    ['a NOTICE with reason 6', `0206${KEY_HEX}00000007`],
+    ['a NOTICE with reason 9', `0209${KEY_HEX}00000007`],
     ['a NOTICE with reason 255', `02ff${KEY_HEX}00000007`],
     ['a LISTEN without a flag', '03'],
     ['a LISTEN with flag 2', '0302'],
