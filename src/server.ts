@@ -7,10 +7,44 @@ export type { UnacknowledgedServerMessage } from './socket/server-messages.js';
 export type { RelayedRequest } from './socket/relayed-request.js';
 
 export { Relay } from './relay/relay.js';
-export type { RelayClient, RelayEvents, RelayOptions, RelayRefusal, RelayStatistics } from './relay/relay.js';
+export type { RelayClient, RelayEvents, RelayOptions, RelayStatistics } from './relay/relay.js';
+export type {
+  AuditOptions,
+  AuditSink,
+  DrainOptions,
+  InternalOptions,
+  LogLevel,
+  LogOptions,
+  RelayLogger,
+  TlsOptions,
+} from './relay/relay-options.js';
+export type {
+  DropReason,
+  LimitName,
+  RelayLimited,
+  RelayRefusal,
+  RelaySnapshot,
+  Reloadable,
+} from './relay/relay-observer.js';
+export type {
+  AdmissionAnswer,
+  AdmissionOptions,
+  AdmissionRequest,
+  Admitted,
+  HookOptions,
+  JwtOptions,
+  KeyList,
+  ReachOptions,
+  ReachRequest,
+} from './relay/admission/admission-options.js';
+export type { TrafficLimiter } from './relay/limits/meter.js';
+export { verifyAuditLog } from './relay/operations/audit-verify.js';
+export type { VerifiedAuditLog } from './relay/operations/audit-verify.js';
 export { Router } from './relay/router.js';
 export type {
+  HandshakeAllowance,
   ObservedEnvelope,
+  PortOptions,
   PortStatistics,
   RouterOptions,
   RouterPort,

@@ -2,7 +2,9 @@ import { largeBuffers } from '../core/buffer-pool.js';
 import { refuseText } from '../link/accept.js';
 import type { RawSocketListener } from '../websocket/raw-socket.js';
 import { type ConnectionKind, WebSocketConnection } from '../websocket/web-socket-connection.js';
+import type { ClientGrant } from './admission/client-grant.js';
 import type { Watched } from './keepalive.js';
+import type { Throttle } from './limits/throttle.js';
 import type { RouterConnection } from './router-connection.js';
 import type { RouterPort } from './router.js';
 import type { HeldWrites, WriteBatch } from './write-batch.js';
@@ -17,6 +19,8 @@ export interface RelayClient {
   readonly connectionId: number;
   /** IP address, where it is known. */
   readonly remoteAddress: string | undefined;
+  /** Who the user is, in the words of whoever admitted the client, if anybody did. */
+  readonly userId?: string | undefined;
 }
 
 /** What the connections of one relay share. */
@@ -38,10 +42,17 @@ export function relayKind(maxPayload: number): ConnectionKind {
  */
 export class RelayConnection implements RouterConnection, RawSocketListener, Watched, HeldWrites {
   readonly socket: WebSocketConnection;
-  heard = true;
+  /** When it was registered, of the clock of `performance.now()`. */
+  registeredAt = 0;
+  /** The next one that has the same key, in a list that `ConnectedKeys` keeps. */
+  sameKey: RelayConnection | undefined;
+  #heard = true;
   readonly #owner: RelayConnectionOwner;
   #port: RouterPort | undefined;
   #client: RelayClient | undefined;
+  /** What is between the network and the router, where there are limits. */
+  throttle: Throttle | undefined;
+  grant: ClientGrant | undefined;
   /** About how many bytes are held back. 0: none are, and the network is not corked. */
   #held = 0;
   #isInBatch = false;
@@ -55,6 +66,19 @@ export class RelayConnection implements RouterConnection, RawSocketListener, Wat
   connect(client: RelayClient, port: RouterPort): void {
     this.#client = client;
     this.#port = port;
+  }
+
+  get client(): RelayClient | undefined {
+    return this.#client;
+  }
+
+  /** Nobody expects an answer of a client that is not read. */
+  get heard(): boolean {
+    return this.#heard || this.throttle?.isHeld === true;
+  }
+
+  set heard(value: boolean) {
+    this.#heard = value;
   }
 
   get bufferedBytes(): number {
@@ -86,6 +110,17 @@ export class RelayConnection implements RouterConnection, RawSocketListener, Wat
     this.socket.close(code, reason);
   }
 
+  /** The client is heard no more, and the connection is closed. */
+  end(code: number, reason: string): void {
+    if (this.#port) this.#port.end(code, reason);
+    else this.close(code, reason);
+  }
+
+  /** From now on, the only keys that the client may reach. */
+  restrict(peers: readonly string[] | undefined): void {
+    this.#port?.restrict(peers);
+  }
+
   ping(): void {
     this.socket.ping();
   }
@@ -94,8 +129,9 @@ export class RelayConnection implements RouterConnection, RawSocketListener, Wat
     this.socket.terminate();
   }
 
-  arrived(): void {
-    this.heard = true;
+  arrived(bytes: number): void {
+    this.#heard = true;
+    this.throttle?.arrived(bytes);
     this.#owner.batch.read();
   }
 
@@ -104,6 +140,7 @@ export class RelayConnection implements RouterConnection, RawSocketListener, Wat
   }
 
   binary(frame: Uint8Array): void {
+    this.throttle?.frame();
     this.#port?.receive(frame);
   }
 
@@ -112,6 +149,8 @@ export class RelayConnection implements RouterConnection, RawSocketListener, Wat
   }
 
   closed(code: number): void {
+    this.throttle?.close();
+    this.grant?.close();
     this.#port?.remove();
     this.#owner.closed(this, this.#client, code);
   }

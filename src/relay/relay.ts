@@ -1,38 +1,33 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Crypto } from '../core/crypto.js';
 import { SecureWebSocketError } from '../core/errors.js';
 import type { Identity } from '../core/identity.js';
-import { type RegisteredLink, registerAccepted } from '../link/accept.js';
-import { describeError } from '../core/describe-error.js';
 import { resolveIdentity } from '../link/identities.js';
-import { acceptUpgrade } from '../websocket/accept-web-socket.js';
 import { refuseUpgrade } from '../websocket/refuse-upgrade.js';
-import { Admission, TOO_MANY_UNREGISTERED } from '../link/admission.js';
-import { createRelayServer, pathOf } from './http.js';
+import { Clients } from './clients.js';
+import { drainConnections, drainTime } from './drain.js';
+import { Equipment } from './equipment.js';
+import { pathOf } from './http.js';
 import { Keepalive } from './keepalive.js';
-import {
-  type RelayClient,
-  RelayConnection,
-  type RelayConnectionOwner,
-  relayKind,
-} from './relay-connection.js';
+import { HandshakeLimit } from './limits/handshake-limit.js';
+import type { RelayClient, RelayConnection } from './relay-connection.js';
+import type {
+  RelayLimited,
+  RelayObserver,
+  RelayRefusal,
+  RelaySnapshot,
+  Reloadable,
+} from './relay-observer.js';
 import { type CheckedOptions, checkOptions, type RelayOptions } from './relay-options.js';
-import { Router, type RouterPort, type RouterStatistics } from './router.js';
-import { WriteBatch } from './write-batch.js';
+import { RelayServer } from './relay-server.js';
+import type { RouterConnection } from './router-connection.js';
+import { noDrops, Router, type RouterStatistics } from './router.js';
 
-export type { RelayClient, RelayOptions };
-
-/** A client that was turned away before it was registered. */
-export interface RelayRefusal {
-  readonly remoteAddress: string | undefined;
-  /** An error code of registration, `TOO_MANY_CONNECTIONS`, or `LINK_LOST` when the client went away by itself. */
-  readonly code: string;
-  readonly message: string;
-}
+export type { RelayClient, RelayLimited, RelayOptions, RelayRefusal, RelaySnapshot };
 
 export interface RelayEvents {
   /** A client has registered. */
@@ -44,16 +39,22 @@ export interface RelayEvents {
   disconnection: [client: RelayClient, code: number];
   /** Somebody was turned away. */
   refused: [refusal: RelayRefusal];
-  /** The relay's own HTTP server failed after it had begun to listen. Emitted only if somebody listens. */
+  /** Somebody ran into a limit. Once for each connection and limit, where it could be again and again. */
+  limited: [limited: RelayLimited];
+  /** A file was read again, because it has changed or `reload` was called. With an error what was there before is in use. */
+  reloaded: [what: Reloadable, error: Error | undefined];
+  /** `drain` was called: it is not ready any more. */
+  draining: [];
+  /** The relay's own HTTP server, or a sink of its logs, failed after it had begun to listen. Emitted only if somebody listens. */
   error: [error: Error];
 }
 
 export interface RelayStatistics extends RouterStatistics {
-  /** WebSocket connections whose client has not proven its key yet. */
+  /** Connections whose client has not proven its key. */
   readonly unregistered: number;
 }
 
-/** `close` waits so long for clients to answer the closing handshake, milliseconds. */
+/** On `close` whoever does not answer the closing handshake is cut off after so many milliseconds. */
 const CLOSE_GRACE = 1_000;
 
 /**
@@ -65,59 +66,60 @@ const CLOSE_GRACE = 1_000;
  * console.log(relay.url, relay.publicKey);
  * ```
  *
- * It cannot read what it forwards; it sees who talks to whom, when and how much. Put TLS in front of it, or give it an
- * HTTPS `server`, to keep that from everybody else.
+ * It cannot read what it forwards; it sees who talks to whom, when and how much. Give it a certificate (`tls`), an HTTPS
+ * `server`, or a proxy with TLS in front of it, to keep that from everybody else.
  */
 export class Relay extends EventEmitter<RelayEvents> {
   readonly #options: CheckedOptions;
-  /** Made here, closed here. */
-  readonly #ownServer: HttpServer | undefined;
-  readonly #server: HttpServer | HttpsServer;
-  readonly #unregistered: Admission;
-  /** TCP connections to our own server until their client is registered: most never get as far as an upgrade. */
-  readonly #strangers: Admission;
-  /** What is to be done when one of them is no stranger any more. */
-  readonly #tcpSockets = new Map<Duplex, () => void>();
-  /** Registered or not. */
-  readonly #connections = new Set<RelayConnection>();
-  readonly #owner: RelayConnectionOwner;
-  /** What `close` waits for, once it is called. */
-  #allClosed: (() => void) | undefined;
-  #state: 'new' | 'starting' | 'listening' | 'closed' = 'new';
+  readonly #equipment: Equipment;
+  /** Made here, closed here: once what it needs has been read. */
+  #ownServer: RelayServer | undefined;
+  #state: 'new' | 'starting' | 'listening' | 'draining' | 'closed' = 'new';
+  #startedAt = 0;
   #closing: Promise<void> | undefined;
+  #draining: Promise<void> | undefined;
+  /** Ends the waiting of `drain`. */
+  #hurry: () => void = () => undefined;
   #identity: Identity | undefined;
   #router: Router | undefined;
   #keepalive: Keepalive | undefined;
+  #clients: Clients | undefined;
 
   /** @throws SecureWebSocketError `INVALID_ARGUMENT` when an option cannot be what it is */
   constructor(options: RelayOptions) {
     super();
     this.#options = checkOptions(options);
-    const { maxFrame, maxUnregistered, maxUnregisteredPerIp, registrationTimeout, clientAddress } =
-      this.#options;
-    this.#owner = {
-      batch: new WriteBatch(),
-      // Somewhat too large an envelope is answered with a notice, not with the end of the connection.
-      kind: relayKind(2 * maxFrame),
-      closed: (connection, client, code) => {
-        this.#forget(connection);
-        this.#keepalive?.unwatch(connection);
-        if (client) this.emit('disconnection', client, code);
+    this.#equipment = new Equipment(this.#options, {
+      observer: this.#emitter,
+      snapshot: () => this.snapshot(),
+      isReady: () => this.isReady,
+      listsChanged: () => {
+        this.#clients?.judgeAgain();
       },
-    };
-    this.#unregistered = new Admission(maxUnregistered, maxUnregisteredPerIp);
-    // Twice as many, so that those above the limits still hear why. Behind a proxy all have its address.
-    this.#strangers = new Admission(
-      2 * maxUnregistered,
-      clientAddress === undefined ? 2 * maxUnregisteredPerIp : Infinity,
-    );
-    this.#ownServer = this.#options.server === undefined ? createRelayServer(registrationTimeout) : undefined;
-    this.#server = this.#options.server ?? (this.#ownServer as HttpServer);
+      failed: error => {
+        this.#failed(error);
+      },
+    });
   }
 
   /**
-   * Loads the identity and starts to listen. Rejects with what the key store or the operating system says; the relay
-   * is closed then.
+   * Reads everything that the options name (certificates, lists, rules, keys of tokens) and listens nowhere: for those who
+   * want to know whether it would start. Rejects with what is wrong.
+   */
+  async check(): Promise<void> {
+    const nobody = { observer: {}, snapshot: () => this.snapshot(), isReady: () => false };
+    const ignored = (): void => undefined;
+    const equipment = new Equipment(this.#options, { ...nobody, listsChanged: ignored, failed: ignored });
+    try {
+      await equipment.load();
+    } finally {
+      await equipment.close();
+    }
+  }
+
+  /**
+   * Loads the identity and all that the options name, and starts to listen. Rejects with what the key store, the options
+   * or the operating system say; the relay is closed then.
    */
   async listen(): Promise<void> {
     if (this.#state !== 'new') throw new SecureWebSocketError('INVALID_ARGUMENT', 'A relay listens once.');
@@ -125,24 +127,33 @@ export class Relay extends EventEmitter<RelayEvents> {
     try {
       const identity = await resolveIdentity(this.#options, 'relay');
       this.#checkOpen();
-      const { maxFrame, maxQueueBytes, maxTotalQueueBytes, onEnvelope, keepaliveInterval } = this.#options;
-      const { crypto } = identity;
-      this.#identity = identity;
-      this.#router = new Router({
-        maxFrame,
-        maxQueueBytes,
-        maxTotalQueueBytes,
-        onEnvelope,
-        ownKey: identity.publicKeyBytes,
-        randomUint32: randomNumbers(crypto),
-      });
-      this.#keepalive = new Keepalive(keepaliveInterval);
-      this.#server.on('upgrade', this.#upgrade);
-      if (this.#ownServer) await this.#listenAtPort(this.#ownServer);
+      await this.#equipment.open();
       this.#checkOpen();
+      this.#identity = identity;
+      this.#router = this.#newRouter(identity);
+      this.#keepalive = new Keepalive(this.#options.keepaliveInterval);
+      this.#clients = new Clients({
+        options: this.#options,
+        equipment: this.#equipment,
+        identity,
+        router: this.#router,
+        keepalive: this.#keepalive,
+        welcome: socket => this.#ownServer?.welcome(socket),
+      });
+      if (this.#options.server === undefined) this.#ownServer = this.#newServer();
+      this.#server?.on('upgrade', this.#upgrade);
+      const { port, host } = this.#options;
+      await this.#ownServer?.listen(port, host, error => {
+        this.#failed(error);
+      });
+      this.#checkOpen();
+      this.#startedAt = Date.now() / 1000;
       this.#state = 'listening';
+      this.#equipment.observer.state('listening');
     } catch (error) {
       await this.close();
+      // What was being opened meanwhile.
+      await this.#equipment.close();
       throw error;
     }
   }
@@ -159,9 +170,19 @@ export class Relay extends EventEmitter<RelayEvents> {
     return `${addresses?.[0] ?? this.#localLocation()}${path === undefined || path === '/' ? '' : path}`;
   }
 
+  /** Where the internal server is, with its status page; undefined without one. */
+  get internalUrl(): string | undefined {
+    return this.#equipment.internalUrl;
+  }
+
   /** What `net.Server.address()` gives; null while not listening. */
   address(): AddressInfo | string | null {
-    return this.#server.address();
+    return this.#ownServer?.address() ?? this.#options.server?.address() ?? null;
+  }
+
+  /** Whether it listens, and is not about to go down: what a load balancer wants to know. */
+  get isReady(): boolean {
+    return this.#state === 'listening';
   }
 
   /** Registered connections. */
@@ -172,7 +193,57 @@ export class Relay extends EventEmitter<RelayEvents> {
   /** What passed through, and what is here at the moment. */
   get statistics(): RelayStatistics {
     const router = this.#router?.statistics ?? NO_STATISTICS;
-    return { ...router, unregistered: this.#unregistered.count };
+    return { ...router, unregistered: this.#clients?.unregistered ?? 0 };
+  }
+
+  /** All that metrics and the status page tell. */
+  snapshot(): RelaySnapshot {
+    const { connections, listeningKeys, envelopes, bytes, drops, queuedBytes } =
+      this.#router?.statistics ?? NO_STATISTICS;
+    return {
+      state: this.#state === 'new' ? 'starting' : this.#state,
+      publicKey: this.#identity?.publicKey ?? '',
+      startedAt: this.#startedAt,
+      connections,
+      unregistered: this.#clients?.unregistered ?? 0,
+      listeningKeys,
+      envelopes,
+      bytes,
+      drops,
+      queuedBytes,
+      maxTotalQueueBytes: this.#options.maxTotalQueueBytes,
+      maxConnections: this.#options.maxConnections,
+      throttled: this.#clients?.throttled ?? 0,
+      certificateExpiresAt: this.#equipment.certificate?.expiresAt,
+    };
+  }
+
+  /**
+   * Reads the certificate, lists, rules and keys of tokens again, and begins new log files. Nobody is disconnected, unless
+   * the lists say so; what is wrong is told with `reloaded`, and changes nothing.
+   */
+  async reload(): Promise<void> {
+    this.#equipment.observer.administered('reload', {});
+    await this.#equipment.reload();
+  }
+
+  /**
+   * Ends all connections of a key, with 4004; they do not come back by themselves, but may be made again unless the key is on the
+   * list of those that are denied. Gives how many they were.
+   */
+  disconnect(publicKey: string): number {
+    const connections = this.#clients?.disconnect(publicKey, 'disconnected by the operator') ?? 0;
+    this.#equipment.observer.administered('disconnect', { publicKey, connections });
+    return connections;
+  }
+
+  /**
+   * Goes down without losing anything: is not ready, so that load balancers send nobody more; after `drain.delay` accepts
+   * nobody; tells everybody to come back, to whoever takes its place; and closes connections one after the other over
+   * `drain.time`. Then it is closed. `close` ends it at once.
+   */
+  drain(): Promise<void> {
+    return (this.#draining ??= this.#drain());
   }
 
   /**
@@ -183,53 +254,121 @@ export class Relay extends EventEmitter<RelayEvents> {
     return (this.#closing ??= this.#close());
   }
 
-  async #close(): Promise<void> {
-    this.#state = 'closed';
-    this.#server.off('upgrade', this.#upgrade);
-    this.#keepalive?.stop();
-    const server = this.#ownServer;
-    const closed = server?.listening
-      ? new Promise(resolve => {
-          server.close(resolve);
-        })
-      : undefined;
+  async #drain(): Promise<void> {
+    const clients = this.#clients;
+    if (this.#state === 'listening' && clients) {
+      const { delay, time, tryFor } = this.#options.drain;
+      this.#state = 'draining';
+      const { observer } = this.#equipment;
+      observer.administered('drain', { connections: this.connections });
+      observer.state('draining');
+      await this.#sleep(delay);
+      clients.letNobodyIn();
+      // Resolves when everybody is gone, who are told below.
+      void this.#ownServer?.close();
+      const stop = drainConnections(clients.registered(), { time, tryFor });
+      await Promise.race([clients.whenAllClosed(), this.#sleep(drainTime(time))]);
+      stop();
+    }
+    await this.close();
+  }
 
-    const gone = new Promise<void>(resolve => {
-      this.#allClosed = resolve;
-    });
-    for (const { socket } of this.#connections) socket.close(1001, 'The relay is going down.');
-    if (this.#connections.size === 0) this.#allClosed?.();
+  async #close(): Promise<void> {
+    const { observer } = this.#equipment;
+    const hasListened = this.#state === 'listening' || this.#state === 'draining';
+    this.#state = 'closed';
+    this.#hurry();
+    this.#server?.off('upgrade', this.#upgrade);
+    this.#keepalive?.stop();
+    const stopped = this.#ownServer?.close();
+
+    this.#clients?.close();
+    const gone = this.#clients?.whenAllClosed();
     let cutOff: NodeJS.Timeout | undefined;
     const grace = new Promise<void>(resolve => {
       cutOff = setTimeout(resolve, CLOSE_GRACE);
     });
     await Promise.race([gone, grace]);
     clearTimeout(cutOff);
-    for (const connection of this.#connections) connection.terminate();
-    for (const socket of this.#tcpSockets.keys()) socket.destroy();
+    this.#clients?.terminate();
+    this.#ownServer?.destroyStrangers();
     await gone;
-    await closed;
+    await stopped;
+    if (hasListened) observer.state('closed');
+    await this.#equipment.close();
   }
 
-  async #listenAtPort(server: HttpServer): Promise<void> {
-    const { port, host } = this.#options;
-    server.on('connection', this.#greet);
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.once('listening', resolve);
-      // Instead of `listening`, when `close` is called in between.
-      server.once('close', resolve);
-      server.listen({ port, host });
-    });
-    server.on('error', error => {
-      if (this.listenerCount('error') > 0) this.emit('error', error);
-    });
-    if (this.#closing && server.listening) server.close();
+  get #server(): HttpServer | HttpsServer | undefined {
+    return this.#options.server ?? this.#ownServer?.http;
   }
 
-  #forget(connection: RelayConnection): void {
-    this.#connections.delete(connection);
-    if (this.#connections.size === 0) this.#allClosed?.();
+  #newRouter(identity: Identity): Router {
+    const { maxFrame, maxQueueBytes, maxTotalQueueBytes, onEnvelope, closeSlow, maxPeers } = this.#options;
+    const { handshakeRate, handshakeBurst } = this.#options;
+    const { reach } = this.#equipment;
+    return new Router({
+      maxFrame,
+      maxQueueBytes,
+      maxTotalQueueBytes,
+      maxPeers,
+      closeSlow,
+      onEnvelope,
+      mayReach: reach && ((from, to) => reach.may(from, to)),
+      handshakeLimit: () => {
+        const limit = new HandshakeLimit(handshakeRate, handshakeBurst);
+        return { allows: destination => limit.allows(destination, performance.now()) };
+      },
+      limited: (limit, connection) => {
+        const { publicKey, remoteAddress } =
+          (connection as RouterConnection & Partial<RelayConnection>).client ?? {};
+        this.#equipment.observer.limited({ limit, publicKey, remoteAddress });
+      },
+      ownKey: identity.publicKeyBytes,
+      randomUint32: randomNumbers(identity.crypto),
+    });
+  }
+
+  #newServer(): RelayServer {
+    const { maxUnregistered, maxUnregisteredPerIp, registrationTimeout, clientAddress } = this.#options;
+    const { proxies, proxyProtocol } = this.#options;
+    const { certificate, context } = this.#equipment;
+    const server = new RelayServer({
+      timeout: registrationTimeout,
+      // Twice as many, so that those above the limits still hear why. Behind a proxy all have its address.
+      maxStrangers: 2 * maxUnregistered,
+      maxStrangersPerIp: clientAddress === undefined ? 2 * maxUnregisteredPerIp : Infinity,
+      proxies,
+      proxyProtocol,
+      tls: context,
+      limited: (limit, remoteAddress) => {
+        this.#equipment.observer.limited({ limit, remoteAddress });
+      },
+      refused: (remoteAddress, message) => {
+        this.#equipment.observer.refused({ remoteAddress, code: 'LINK_FAILED', message });
+      },
+    });
+    if (certificate) {
+      certificate.onContext = changed => {
+        server.setSecureContext(changed);
+      };
+    }
+    return server;
+  }
+
+  #sleep(delay: number): Promise<void> {
+    return new Promise(resolve => {
+      const timer = setTimeout(resolve, delay);
+      this.#hurry = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      // `close` may have been called before.
+      if (this.#closing) this.#hurry();
+    });
+  }
+
+  #failed(error: Error): void {
+    if (this.listenerCount('error') > 0) this.emit('error', error);
   }
 
   #checkOpen(): void {
@@ -237,9 +376,9 @@ export class Relay extends EventEmitter<RelayEvents> {
   }
 
   #localLocation(): string {
-    const address = this.#server.address();
+    const address = this.address();
     if (address === null || typeof address === 'string') throw notListening();
-    const scheme = 'setSecureContext' in this.#server ? 'wss' : 'ws';
+    const scheme = this.#server !== undefined && 'setSecureContext' in this.#server ? 'wss' : 'ws';
     const all = address.address === '::' || address.address === '0.0.0.0';
     const host = all ? 'localhost' : address.family === 'IPv6' ? `[${address.address}]` : address.address;
     const { port } = address;
@@ -248,119 +387,43 @@ export class Relay extends EventEmitter<RelayEvents> {
       : `${scheme}://${host}:${String(port)}`;
   }
 
-  /** A TCP connection to our own server. */
-  readonly #greet = (socket: Socket): void => {
-    const place = this.#strangers.enter(socket.remoteAddress);
-    if (typeof place === 'string') {
-      // Nothing has been read yet that could be answered.
-      socket.destroy();
-      return;
-    }
-    const known = (): void => {
-      this.#tcpSockets.delete(socket);
-      socket.off('close', known);
-      place();
-    };
-    this.#tcpSockets.set(socket, known);
-    socket.on('close', known);
+  /** What programs are told, before logs and metrics are. */
+  readonly #emitter: RelayObserver = {
+    registered: client => {
+      this.emit('connection', client);
+    },
+    disconnected: (client, code) => {
+      this.emit('disconnection', client, code);
+    },
+    refused: refusal => {
+      this.emit('refused', refusal);
+    },
+    limited: limited => {
+      this.emit('limited', limited);
+    },
+    reloaded: (what, error) => {
+      this.emit('reloaded', what, error);
+    },
+    state: state => {
+      if (state === 'draining') this.emit('draining');
+    },
   };
 
   readonly #upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const { path, maxConnections, clientAddress } = this.#options;
+    const { path, clientAddress } = this.#options;
     if (path !== undefined && pathOf(request) !== path) {
       // On a server that is shared the path may be somebody else's.
-      if (this.#server.listenerCount('upgrade') > 1) return;
+      if ((this.#server?.listenerCount('upgrade') ?? 0) > 1) return;
       refuseUpgrade(socket, 404, 'There is no relay at this path.');
       return;
     }
-    const remoteAddress = clientAddress ? clientAddress(request) : request.socket.remoteAddress;
-    if (this.#connections.size >= maxConnections) {
-      this.#turnAway(socket, 503, remoteAddress, 'The relay has as many connections as it takes.');
-      return;
-    }
-    const leave = this.#unregistered.enter(remoteAddress);
-    if (typeof leave === 'string') {
-      this.#turnAway(socket, leave === 'TOO_MANY' ? 503 : 429, remoteAddress, TOO_MANY_UNREGISTERED[leave]);
-    } else {
-      // Also when the upgrade is refused.
-      socket.on('close', leave);
-      // The answer to the upgrade and the challenge leave together.
-      socket.cork();
-      if (acceptUpgrade(request, socket)) {
-        const connection = new RelayConnection(this.#owner);
-        connection.socket.attach(socket, head);
-        this.#register(connection, request, remoteAddress, () => {
-          leave();
-          socket.off('close', leave);
-          this.#tcpSockets.get(socket)?.();
-        });
-      }
-      socket.uncork();
-    }
+    const remoteAddress = clientAddress ? clientAddress(request) : this.#clientOf(request);
+    this.#clients?.accept(request, socket, head, remoteAddress);
   };
 
-  #turnAway(socket: Duplex, status: number, remoteAddress: string | undefined, message: string): void {
-    refuseUpgrade(socket, status, message);
-    this.emit('refused', { remoteAddress, code: 'TOO_MANY_CONNECTIONS', message });
-  }
-
-  #register(
-    connection: RelayConnection,
-    request: IncomingMessage,
-    remoteAddress: string | undefined,
-    registered: () => void,
-  ): void {
-    const router = this.#router;
-    const identity = this.#identity;
-    if (!router || !identity) throw notListening();
-    this.#connections.add(connection);
-    const { addresses, userId, deviceId, registrationTimeout, maxFrame } = this.#options;
-    const connectionId = (publicKey: Uint8Array, wanted: number | undefined): number =>
-      router.allocateConnectionId(publicKey, wanted);
-    registerAccepted(
-      connection.socket,
-      { identity, addresses, userId, deviceId, registrationTimeout, maxFrame, connectionId },
-      request,
-    ).then(
-      link => {
-        registered();
-        this.#connect(router, connection, link, remoteAddress);
-      },
-      (error: unknown) => {
-        // Registration was the listener of the socket: the connection is, for as long as it is there.
-        connection.socket.listener = connection;
-        if (connection.socket.isClosed) this.#forget(connection);
-        if (this.#state === 'closed') return;
-        const code = error instanceof SecureWebSocketError ? error.code : 'LINK_FAILED';
-        this.emit('refused', { remoteAddress, code, message: describeError(error) });
-      },
-    );
-  }
-
-  /** Makes a registered connection known to the router; when it cannot be, it is closed. */
-  #connect(
-    router: Router,
-    connection: RelayConnection,
-    link: RegisteredLink,
-    remoteAddress: string | undefined,
-  ): void {
-    const { publicKey, connectionId } = link;
-    const hex = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.byteLength).toString('hex');
-    const client: RelayClient = { publicKey: hex, connectionId, remoteAddress };
-    let port: RouterPort;
-    try {
-      port = router.add(publicKey, connectionId, connection);
-    } catch (error) {
-      // Another key was given the same id meanwhile. The client has been told that it is its own: it has to come again.
-      link.start(connection);
-      connection.close(1013, 'The connection id was taken.');
-      this.emit('refused', { remoteAddress, code: 'LINK_FAILED', message: describeError(error) });
-      return;
-    }
-    connection.connect(client, port);
-    this.#keepalive?.watch(connection);
-    this.emit('connection', client);
-    link.start(connection);
+  #clientOf(request: IncomingMessage): string | undefined {
+    if (this.#ownServer) return this.#ownServer.clientOf(request);
+    return this.#options.proxies.clientOf(request.socket.remoteAddress, request.headers['x-forwarded-for']);
   }
 }
 
@@ -372,6 +435,7 @@ const NO_STATISTICS: RouterStatistics = {
   listeningKeys: 0,
   contacts: 0,
   queuedBytes: 0,
+  drops: noDrops(),
 };
 
 /** Unpredictable integers from 0 to 2^32 - 1. Drawn many at a time: each call of the system takes as long. */

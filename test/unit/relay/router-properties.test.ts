@@ -18,7 +18,8 @@ const OWN_KEY = new Uint8Array(32).fill(0x99);
 const ABSENT_KEY = new Uint8Array(32).fill(0x55);
 const MAX_FRAME = 600;
 const MAX_QUEUE = 4_000;
-const MAX_CONTACTS = 3;
+const MAX_PEERS = 2;
+const MAX_HANDSHAKES = 3;
 
 /** What a client should have received: an envelope or a notice, written out byte by byte. */
 type Expected = Uint8Array;
@@ -32,6 +33,8 @@ interface Client {
   closeCode: number | undefined;
   /** In the order in which they were first written to since they were last forgotten. */
   contacts: Client[];
+  /** Handshakes by destination. */
+  handshakes: Map<string, number>;
   /** How many frames of `connection.sent` have been looked at. */
   seen: number;
 }
@@ -115,6 +118,11 @@ const commands = fc.array(
   { maxLength: 120, size: 'max' },
 );
 
+/** One of the keys may begin no conversation with the first one. */
+function mayInitiate(from: Uint8Array, to: Uint8Array): boolean {
+  return Buffer.compare(from, KEYS[1] ?? ABSENT_KEY) !== 0 || Buffer.compare(to, KEYS[0] ?? ABSENT_KEY) !== 0;
+}
+
 /** The router beside the simplest thing that does the same. */
 class Model {
   readonly clients: Client[] = [];
@@ -129,8 +137,19 @@ class Model {
     this.#router = new Router({
       maxFrame: MAX_FRAME,
       maxQueueBytes: MAX_QUEUE,
-      maxContacts: MAX_CONTACTS,
+      maxPeers: MAX_PEERS,
       ownKey: OWN_KEY,
+      mayReach: (from, to) => mayInitiate(Buffer.from(from, 'hex'), Buffer.from(to, 'hex')),
+      handshakeLimit: () => {
+        const counts = new Map<string, number>();
+        return {
+          allows: destination => {
+            const count = counts.get(destination) ?? 0;
+            counts.set(destination, count + 1);
+            return count < MAX_HANDSHAKES;
+          },
+        };
+      },
       // Through 0, and every number twice: ids that are taken come up.
       randomUint32: () => (0xfffffffe + Math.floor(this.#draws++ / 2)) >>> 0,
     });
@@ -233,6 +252,7 @@ class Model {
       alive: true,
       closeCode: undefined,
       contacts: [],
+      handshakes: new Map(),
       seen: 0,
     });
   }
@@ -277,8 +297,12 @@ class Model {
     const waiting = destination?.connection.bufferedBytes ?? 0;
     from.port.receive(chunk.subarray(command.margin, command.margin + frame.length));
 
+    const refusal =
+      destination && destination !== from ? this.#refusal(from, destination, address, command.body) : 0;
     if (frame.length > MAX_FRAME) {
       this.#expectNotice(from, NoticeReason.TOO_LARGE, address);
+    } else if (refusal) {
+      this.#expectNotice(from, refusal, address);
     } else if (destination === undefined) {
       this.#expectNotice(from, command.how === 'own' ? NoticeReason.REFUSED : NoticeReason.NOT_HERE, address);
     } else {
@@ -295,10 +319,23 @@ class Model {
     }
   }
 
+  /** Why the relay does not take an envelope, although its destination is here. */
+  #refusal(from: Client, to: Client, address: Uint8Array, body: Uint8Array): NoticeReason | 0 {
+    if (body.length > MAX_FRAME - ENVELOPE_HEADER_LENGTH) return 0;
+    if (from.contacts.length >= MAX_PEERS && !from.contacts.includes(to)) return NoticeReason.TOO_MANY_PEERS;
+    if (body[0] === 1 || body[0] === 2) {
+      const name = Buffer.from(address).toString('hex');
+      const count = from.handshakes.get(name) ?? 0;
+      from.handshakes.set(name, count + 1);
+      if (count >= MAX_HANDSHAKES) return NoticeReason.HANDSHAKES_LIMITED;
+    }
+    if (mayInitiate(from.key, to.key)) return 0;
+    return to.contacts.includes(from) && mayInitiate(to.key, from.key) ? 0 : NoticeReason.NOT_ALLOWED;
+  }
+
   #expectDelivered(from: Client, destination: Client, stamped: Expected): void {
     this.#expectNext(destination, stamped);
     if (destination === from || from.contacts.includes(destination)) return;
-    if (from.contacts.length === MAX_CONTACTS) from.contacts.shift();
     from.contacts.push(destination);
   }
 

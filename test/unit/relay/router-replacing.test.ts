@@ -163,7 +163,7 @@ describe('a connection that comes back under its id', () => {
     expect(friend.connection.take()).toEqual([notice(NoticeReason.PEER_GONE, bob.address)]);
   });
 
-  it('forgets neither peers nor bytes of the old one in the account', () => {
+  it('forgets the peers of the old one, and what waits in it as soon as that is gone', () => {
     const { router, join } = setUp();
     const alice = join(ALICE);
     const old = join(BOB, BOBS_ID, true);
@@ -173,7 +173,15 @@ describe('a connection that comes back under its id', () => {
     for (let i = 0; i < 3; i++) alice.port.receive(encodeEnvelope(old.address, BODY));
     expect(router.statistics.queuedBytes).toBeGreaterThan(0);
     expect(router.statistics.contacts).toBe(2);
+    const { queuedBytes } = router.statistics;
     const bob = join(BOB, BOBS_ID);
+    // Its connection is being closed, and still holds them.
+    expect(router.statistics.queuedBytes).toBe(queuedBytes);
+    old.connection.drain(2);
+    old.port.drained();
+    expect(router.statistics.queuedBytes).toBeLessThan(queuedBytes);
+    expect(router.statistics.queuedBytes).toBeGreaterThan(0);
+    old.port.remove();
     expect(router.statistics).toMatchObject({
       connections: 2,
       listeningKeys: 0,
@@ -255,7 +263,7 @@ describe('an envelope to oneself', () => {
   });
 
   it('makes nobody a contact of itself: nothing is told to the one that goes', () => {
-    const { router, join } = setUp({ maxContacts: 1 });
+    const { router, join } = setUp({ maxPeers: 1 });
     const [alice, bob] = [join(ALICE), join(BOB)];
     bob.port.receive(encodeEnvelope(alice.address, BODY));
     bob.port.receive(encodeEnvelope(bob.address, BODY));

@@ -1,13 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import {
+  encodeControl,
   encodeEnvelope,
   encodeListen,
   encodeNotice,
+  encodeToken,
   ENVELOPE_HEADER_LENGTH,
   NoticeReason,
   peerAddress,
 } from '../../../src/core/frame.js';
 import {
+  noDrops,
   type ObservedEnvelope,
   Router,
   type RouterOptions,
@@ -127,6 +130,7 @@ describe('forwarding', () => {
       listeningKeys: 1,
       contacts: 1,
       queuedBytes: 0,
+      drops: { ...noDrops(), not_here: 1 },
     });
     expect(alice.port.statistics).toEqual({
       framesReceived: 2,
@@ -266,7 +270,10 @@ describe('frames that no client may send', () => {
     ['type 0', Uint8Array.of(0), 1002, /unknown type 0/],
     ['an ENVELOPE cut short', encodeEnvelope(peerAddress(BOB, 0), BODY).subarray(0, 20), 1002, /ENVELOPE/],
     ['an ENVELOPE without a body', encodeEnvelope(peerAddress(BOB, 0), new Uint8Array(0)), 1002, /ENVELOPE/],
-    ['a NOTICE', encodeNotice(NoticeReason.NOT_HERE, peerAddress(BOB, 0)), 1002, /NOTICE/],
+    ['a NOTICE', encodeNotice(NoticeReason.NOT_HERE, peerAddress(BOB, 0)), 1002, /only a relay sends/],
+    ['a CONTROL', encodeControl({ type: 'TOKEN_ACCEPTED' }), 1002, /only a relay sends/],
+    ['a malformed CONTROL', Uint8Array.of(4, 1), 1002, /CONTROL/],
+    ['a TOKEN where none is expected', encodeToken(new Uint8Array(40)), 1002, /TOKEN/],
     ['a LISTEN without a flag', Uint8Array.of(3), 1002, /LISTEN/],
     ['a LISTEN that is too long', Uint8Array.of(3, 1, 1), 1002, /LISTEN/],
     ['a LISTEN with another flag', Uint8Array.of(3, 2), 1002, /LISTEN/],
@@ -353,18 +360,24 @@ describe('the end of a connection', () => {
     expect(router.statistics.connections).toBe(1);
   });
 
-  it('is told to those written to last when there were too many', () => {
-    const { join } = setUp({ maxContacts: 2 });
+  it('is told to those that it wrote to: to no more than it may have as peers', () => {
+    const { join } = setUp({ maxPeers: 2 });
     const bob = join(BOB);
     const [first, second, third] = [join(ALICE), join(ALICE), join(ALICE)];
     const write = (to: Client): void => {
       bob.port.receive(encodeEnvelope(to.address, BODY));
     };
     [first, second, third, first].forEach(write);
-    for (const client of [first, second, third]) client.connection.take();
+    expect(bob.connection.take()).toEqual([notice(NoticeReason.TOO_MANY_PEERS, third.address)]);
+    expect(third.connection.take()).toEqual([]);
+    // Peers that go make room.
+    second.port.remove();
+    bob.connection.take();
+    write(third);
+    for (const client of [first, third]) client.connection.take();
     bob.port.remove();
     const gone = [notice(NoticeReason.PEER_GONE, bob.address)];
-    expect([first, second, third].map(client => client.connection.take())).toEqual([gone, [], gone]);
+    expect([first, third].map(client => client.connection.take())).toEqual([gone, gone]);
   });
 
   it('is told within a bound over all connections', () => {
