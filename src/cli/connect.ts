@@ -6,7 +6,7 @@ import { ExitCode } from './exit-code.js';
 import { chooseIdentity, identityOptions } from './identity.js';
 import { interruption } from './interruption.js';
 import { checkSubprotocols, parseUrl } from './location.js';
-import { DIAL_OPTIONS, tlsOptions } from './network.js';
+import { DIAL_OPTIONS, tlsOptions, tokenIn } from './network.js';
 import { checkPositionals, toPublicKey } from './options.js';
 import { type Dialled, dialPeer, type DialReport, type PeerEnd } from './peer.js';
 import { ReachReport } from './reach.js';
@@ -71,13 +71,14 @@ export const connect = defineCommand({
     const pin = values['server-key'];
     const serverKey = pin === undefined ? undefined : toPublicKey(pin, '--server-key');
     const tls = await tlsOptions(values.ca);
+    const token = await tokenIn(values['token-file']);
     const { identity, created } = await chooseIdentity(values, 'client');
     if (created !== undefined) terminal.status(`A new identity was made: ${created}`);
 
     const interrupted = interruption(io, terminal);
     const abort = new AbortController();
     const { reconnect, direct, binary, protocol: protocols } = values;
-    const options = { protocols, isStream: binary, identity, serverKey, tls, direct, reconnect };
+    const options = { protocols, isStream: binary, identity, serverKey, tls, token, direct, reconnect };
     const report = new ConnectReport(terminal);
     const dialled = await Promise.race([dialPeer(url, options, report, abort.signal), interrupted]);
     if (typeof dialled === 'string') {

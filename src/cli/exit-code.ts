@@ -14,11 +14,15 @@ export const ExitCode = {
   SIGTERM: 143,
 } as const;
 
-/** The command line is wrong. */
+/** The command line is wrong, or what else was set. */
 export class UsageError extends Error {
-  constructor(message: string) {
-    super(message);
+  /** Each of what is wrong, one sentence or two. */
+  readonly problems: readonly string[];
+
+  constructor(...problems: readonly string[]) {
+    super(problems.join('\n'));
     this.name = 'UsageError';
+    this.problems = problems;
   }
 }
 
@@ -48,6 +52,14 @@ const REFUSED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'SOURCE_MISMATCH',
   'CHANNEL_REFUSED',
   'PEER_REFUSED',
+  'PEER_NOT_ALLOWED',
+  'KEY_NOT_ALLOWED',
+  'KEY_DENIED',
+  'TOKEN_REQUIRED',
+  'TOKEN_INVALID',
+  'TOKEN_EXPIRED',
+  'TOKEN_NOT_YOURS',
+  'ADMISSION_REFUSED',
   'PROTOCOL_NOT_OFFERED',
 ]);
 
@@ -85,6 +97,9 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   CHANNEL_REFUSED: 'The other side is there, but does not want this connection.',
   CHANNEL_LOST: 'The other side was started anew, or has waited too long: connect again.',
   PROTOCOL_NOT_OFFERED: 'Give the subprotocols that the other side speaks with --protocol.',
+  KEY_NOT_ALLOWED:
+    'Ask whoever runs the relay to add this key to its list: "secure-websocket keygen --show" prints it.',
+  PEER_NOT_ALLOWED: 'Ask whoever runs the relay: its rules do not let this key reach that one.',
   KEY_STORE_EXISTS: 'Give --force to replace it.',
 };
 

@@ -11,20 +11,22 @@ export interface HelpContent {
   /** Paragraphs. */
   readonly description: readonly string[];
   readonly options: OptionSpecs;
+  /** More of them, under headings of their own. */
+  readonly groups?: readonly (readonly [heading: string, options: OptionSpecs])[];
   /** What an example is for, and its command line. */
   readonly examples: readonly (readonly [purpose: string, command: string])[];
 }
 
 /** The text of `secure-websocket <command> --help`. */
 export function commandHelp(content: HelpContent): string {
-  const { name, usage, description, options, examples } = content;
+  const { name, usage, description, options, groups = [], examples } = content;
   return sections(
     [`Usage: secure-websocket ${name} ${usage}`],
     ...description.map(paragraph => wrap(paragraph, '')),
-    [
-      'Options:',
-      ...table(Object.entries(options).map(([long, spec]) => [optionTerm(long, spec), spec.help])),
-    ],
+    ...[['Options', options] as const, ...groups].map(([heading, specs]) => [
+      `${heading}:`,
+      ...table(Object.entries(specs).map(([long, spec]) => [optionTerm(long, spec), spec.help])),
+    ]),
     ['Examples:', ...examples.flatMap(([purpose, command]) => [`  # ${purpose}`, `  ${command}`])],
     ['Exit codes:', ...table(EXIT_CODES)],
   );
@@ -63,6 +65,7 @@ export function topLevelHelp(
           'The directory of the default identities: client.key (connect), server.key (listen) and relay.key ' +
             '(relay). Default: secure-websocket in the user’s directory for configuration.',
         ],
+        ['SECURE_WEBSOCKET_…', 'Every option of the relay: SECURE_WEBSOCKET_PORT is --port.'],
         ['NO_COLOR', 'No colours, even on a terminal.'],
       ]),
     ],
@@ -76,7 +79,7 @@ const EXIT_CODES: readonly (readonly [string, string])[] = [
     String(ExitCode.FAILED),
     'The connection failed or was lost, nobody listens there, or the other side closed with a code that is not 1000.',
   ],
-  [String(ExitCode.USAGE), 'The command line is wrong.'],
+  [String(ExitCode.USAGE), 'The command line or the configuration is wrong.'],
   [String(ExitCode.REFUSED), 'Refused, or not trusted: a key or a claim does not fit.'],
   [String(ExitCode.KEY_FILE), 'A key file is missing, unsafe, broken or in the way.'],
   [

@@ -46,6 +46,15 @@ export async function chooseIdentity(
   return { identity: await loadIdentity(store), created: exists ? undefined : store.path };
 }
 
+/**
+ * The identity in `file`, or in the default one of `role`; undefined where there is none yet.
+ * @throws SecureWebSocketError `KEY_STORE_…` (as a rejection)
+ */
+export async function keptIdentity(file: string | undefined, role: Role): Promise<Identity | undefined> {
+  const store = file === undefined ? defaultKeyStore(role) : new FileKeyStore(file);
+  return (await hasKey(store)) ? loadIdentity(store) : undefined;
+}
+
 /** The key file of `role` in the user's directory for configuration. */
 export function defaultKeyStore(role: Role): FileKeyStore {
   const store = platform.defaultKeyStore(role);

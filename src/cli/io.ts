@@ -10,6 +10,8 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Calls `handler` for the first signal. Where nobody has asked, and from the second on, the process ends at once. */
   onSignal(handler: (signal: Signal) => void): void;
+  /** Calls `handler` at each SIGHUP. Where nobody has asked, and when the terminal was closed, it ends the process, as the system has it. */
+  onHangup(handler: () => void): void;
   /** Has the same effect as the signal, for terminals in raw mode, which do not send one. */
   interrupt(): void;
 }

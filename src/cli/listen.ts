@@ -8,7 +8,15 @@ import { CommandError, ExitCode, UsageError } from './exit-code.js';
 import { chooseIdentity, identityOptions } from './identity.js';
 import { interruption } from './interruption.js';
 import { webSocketUrl, withoutCredentials } from './location.js';
-import { DEFAULT_PORT, DIAL_OPTIONS, listenFailure, otherUrls, shellQuote, tlsOptions } from './network.js';
+import {
+  DEFAULT_PORT,
+  DIAL_OPTIONS,
+  listenFailure,
+  otherUrls,
+  shellQuote,
+  tlsOptions,
+  tokenIn,
+} from './network.js';
 import { checkPositionals, type OptionSpecs, type OptionValues, toInteger, toPublicKey } from './options.js';
 import { acceptedPeer, type Peer, type PeerEnd } from './peer.js';
 import { ReachReport } from './reach.js';
@@ -154,7 +162,7 @@ export const listen = defineCommand({
 function checkCombination(values: Values): void {
   const [here, there] = [
     ['port', 'host', 'public-url'],
-    ['server-key', 'ca'],
+    ['server-key', 'ca', 'token-file'],
   ] as const;
   const isGiven = (name: (typeof here | typeof there)[number]): boolean =>
     values[name] !== undefined && values[name].length > 0;
@@ -180,7 +188,8 @@ async function serverOptions(
   }
   const pin = values['server-key'];
   const serverKey = pin === undefined ? undefined : toPublicKey(pin, '--server-key');
-  return { relay: webSocketUrl(relay), serverKey, tls: await tlsOptions(values.ca), ...lasting };
+  const [tls, token] = [await tlsOptions(values.ca), await tokenIn(values['token-file'])];
+  return { relay: webSocketUrl(relay), serverKey, tls, token, ...lasting };
 }
 
 /** Says when the relay is lost, and when it is back. */

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { isatty } from 'node:tty';
 import type { Io, Signal } from './io.js';
 import { ExitCode } from './exit-code.js';
 import { run } from './run.js';
@@ -19,6 +20,19 @@ const io: Io = {
   env: process.env,
   onSignal: handler => {
     onSignal = handler;
+  },
+  onHangup: handler => {
+    const isOnTerminal = process.stdin.isTTY;
+    process.on('SIGHUP', () => {
+      if (!isOnTerminal || isatty(0)) {
+        handler();
+        return;
+      }
+      // The terminal was closed, and is none any more: nobody could press Ctrl-C. The system's way out, as Node's own
+      // fails at setting such a terminal back.
+      process.removeAllListeners('SIGHUP');
+      process.kill(process.pid, 'SIGHUP');
+    });
   },
   interrupt: () => {
     signalled('SIGINT');

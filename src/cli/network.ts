@@ -19,6 +19,11 @@ export const DIAL_OPTIONS = {
     value: 'FILE',
     help: 'Certificates (PEM) to trust for wss://, instead of those that Node knows.',
   },
+  'token-file': {
+    type: 'string',
+    value: 'FILE',
+    help: 'A file with the token that the server or relay wants to see. It is read whenever one is needed.',
+  },
 } as const satisfies OptionSpecs;
 
 /** Options for `tls.connect`. @throws CommandError (as a rejection) when the file cannot be read */
@@ -33,22 +38,41 @@ export async function tlsOptions(ca: string | undefined): Promise<{ ca: string }
   }
 }
 
-/** Why a port could not be listened at, for people. */
-export function listenFailure(error: unknown, where: string): CommandError {
+/**
+ * Where the token in `file` can be had: read again each time, as whoever renews tokens writes a new one.
+ * @throws CommandError (as a rejection, of what is returned as well) when it cannot be read
+ */
+export async function tokenIn(file: string | undefined): Promise<(() => Promise<string>) | undefined> {
+  if (file === undefined) return undefined;
+  const read = async (): Promise<string> => {
+    try {
+      return (await readFile(file, 'utf8')).trim();
+    } catch (error) {
+      throw new CommandError(`The token cannot be read (${describeError(error)}).`, {
+        exitCode: ExitCode.USAGE,
+      });
+    }
+  };
+  await read();
+  return read;
+}
+
+/** Why a port could not be listened at, for people. `option` begins the names of the options that say where. */
+export function listenFailure(error: unknown, where: string, option = '--'): CommandError {
   const { code } = error as NodeJS.ErrnoException;
   if (code === 'EADDRINUSE') {
     return new CommandError(`Another program listens at ${where} already.`, {
-      hint: 'Choose another with --port; 0 takes any that is free.',
+      hint: `Choose another with ${option}port; 0 takes any that is free.`,
     });
   }
   if (code === 'EACCES') {
     return new CommandError(`This user may not listen at ${where}.`, {
-      hint: 'Choose a port above 1023 with --port.',
+      hint: `Choose a port above 1023 with ${option}port.`,
     });
   }
   if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
     return new CommandError(`This machine has no address ${where}.`, {
-      hint: 'Check --host: it is an address of this machine, and all of them when it is left out.',
+      hint: `Check ${option}host: it must be an address of this machine.`,
     });
   }
   return new CommandError(`Cannot listen at ${where} (${describeError(error)}).`);

@@ -10,7 +10,11 @@ export type OptionSpec = {
   /** One sentence or two, for --help. */
   readonly help: string;
 } & (
-  | { readonly type: 'boolean' }
+  | {
+      readonly type: 'boolean';
+      /** `--no-<name>` says the opposite. */
+      readonly negatable?: boolean;
+    }
   | {
       readonly type: 'string';
       /** What stands for the value in --help. */
@@ -36,6 +40,15 @@ export const COMMON_OPTIONS = {
   version: { type: 'boolean', short: 'V', help: 'Show the version.' },
 } as const satisfies OptionSpecs;
 
+/** What the arguments of a command say. */
+export interface ScannedOptions {
+  /** Options that were given, by name: a boolean, or the texts that came with it. */
+  readonly given: ReadonlyMap<string, boolean | readonly string[]>;
+  readonly positionals: readonly string[];
+  /** Everything that is unknown, lacks its value, or has one that does not belong there. */
+  readonly problems: readonly string[];
+}
+
 /**
  * Parses the arguments of one command.
  * @throws UsageError for what is unknown, lacks its value, or has one that does not belong there
@@ -44,12 +57,29 @@ export function parseOptions<Specs extends OptionSpecs>(
   specs: Specs,
   args: readonly string[],
 ): { values: OptionValues<Specs>; positionals: string[] } {
-  const all: OptionSpecs = specs;
+  const { given, positionals, problems } = scanOptions(specs, args);
+  if (problems.length > 0) throw new UsageError(...problems);
+  const values: Record<string, boolean | string | readonly string[] | undefined> = {};
+  for (const [name, spec] of Object.entries<OptionSpecs[string]>(specs)) {
+    const value = given.get(name);
+    if (spec.type === 'boolean') values[name] = value ?? false;
+    else if (spec.multiple === true) values[name] = value ?? [];
+    else values[name] = Array.isArray(value) ? (value[0] as string) : undefined;
+  }
+  return { values: values as OptionValues<Specs>, positionals: [...positionals] };
+}
+
+/** Takes arguments apart, and goes on after what is wrong. `former`: what to say of options that were there once. */
+export function scanOptions(
+  specs: OptionSpecs,
+  args: readonly string[],
+  former: ReadonlyMap<string, string> = new Map(),
+): ScannedOptions {
   // Not strict: the messages below are better than Node's, and the same in every version of it.
   const { tokens } = parseArgs({
     args: [...args],
     options: Object.fromEntries(
-      Object.entries(all).map(([name, { type, short }]) => [
+      Object.entries(specs).map(([name, { type, short }]) => [
         name,
         { type, ...(short !== undefined && { short }) },
       ]),
@@ -58,40 +88,55 @@ export function parseOptions<Specs extends OptionSpecs>(
     strict: false,
     tokens: true,
   });
-  const values: Record<string, boolean | string | string[] | undefined> = {};
-  for (const [name, spec] of Object.entries(all)) {
-    values[name] = spec.type === 'boolean' ? false : spec.multiple === true ? [] : undefined;
-  }
+  const given = new Map<string, boolean | string[]>();
   const positionals: string[] = [];
+  const problems: string[] = [];
   for (const token of tokens) {
     if (token.kind === 'positional') positionals.push(token.value);
     if (token.kind !== 'option') continue;
-    const spec = Object.hasOwn(all, token.name) ? all[token.name] : undefined;
-    if (spec === undefined) throw unknownOption(token.rawName, all);
-    if (spec.type === 'boolean') {
-      if (token.value !== undefined) throw new UsageError(`${token.rawName} takes no value.`);
-      values[token.name] = true;
-      continue;
-    }
-    const { value, inlineValue } = token;
-    if (value === undefined || (!inlineValue && /^-./.test(value))) {
+    const { rawName, value, inlineValue } = token;
+    const { name, spec, isNegated } = specOf(token.name, specs);
+    if (spec === undefined) {
+      problems.push(former.get(token.name) ?? unknownOption(rawName, specs));
+    } else if (spec.type === 'boolean') {
+      if (value === undefined) given.set(name, !isNegated);
+      else {
+        const opposite = spec.negatable === true && !isNegated ? ` --no-${name} switches it off.` : '';
+        problems.push(`${rawName} takes no value.${opposite}`);
+      }
+    } else if (value === undefined || (!inlineValue && /^-./.test(value))) {
       const inline = value === undefined ? '' : ` To give one that begins with "-", write --${token.name}=…`;
-      throw new UsageError(`${token.rawName} needs a value: ${token.rawName} ${spec.value}.${inline}`);
+      problems.push(`${rawName} needs a value: ${rawName} ${spec.value}.${inline}`);
+    } else if (value === '') {
+      problems.push(`The value of ${rawName} is empty.`);
+    } else {
+      const before = given.get(name);
+      if (!Array.isArray(before)) given.set(name, [value]);
+      else if (spec.multiple === true) before.push(value);
+      else problems.push(`${rawName} is given twice.`);
     }
-    if (value === '') throw new UsageError(`The value of ${token.rawName} is empty.`);
-    if (spec.multiple === true) (values[token.name] as string[]).push(value);
-    else if (values[token.name] === undefined) values[token.name] = value;
-    else throw new UsageError(`${token.rawName} is given twice.`);
   }
-  return { values: values as OptionValues<Specs>, positionals };
+  return { given, positionals, problems };
 }
 
-function unknownOption(rawName: string, specs: OptionSpecs): UsageError {
+function specOf(
+  name: string,
+  specs: OptionSpecs,
+): { readonly name: string; readonly spec: OptionSpec | undefined; readonly isNegated: boolean } {
+  const own = (key: string): OptionSpec | undefined => (Object.hasOwn(specs, key) ? specs[key] : undefined);
+  const opposite = name.startsWith('no-') ? name.slice(3) : '';
+  const spec = own(opposite);
+  if (spec?.type === 'boolean' && spec.negatable === true) return { name: opposite, spec, isNegated: true };
+  return { name, spec: own(name), isNegated: false };
+}
+
+function unknownOption(rawName: string, specs: OptionSpecs): string {
   const isLong = rawName.startsWith('--');
-  const meant = isLong ? nearest(rawName.slice(2), Object.keys(specs)) : undefined;
-  return new UsageError(
-    `Unknown option ${rawName}.${meant === undefined ? '' : ` Did you mean --${meant}?`}`,
+  const names = Object.entries(specs).flatMap(([name, spec]) =>
+    spec.type === 'boolean' && spec.negatable === true ? [name, `no-${name}`] : [name],
   );
+  const meant = isLong ? nearest(rawName.slice(2), names) : undefined;
+  return `Unknown option ${rawName}.${meant === undefined ? '' : ` Did you mean --${meant}?`}`;
 }
 
 /**

@@ -1,5 +1,7 @@
 import { describeError } from '../core/describe-error.js';
 import { SecureWebSocketError } from '../core/errors.js';
+import { VERSION } from '../core/version.js';
+import { audit } from './audit.js';
 import type { Command } from './command.js';
 import { connect } from './connect.js';
 import { CommandError, ExitCode, exitCodeOf, hintFor, UsageError } from './exit-code.js';
@@ -10,9 +12,8 @@ import { listen } from './listen.js';
 import { nearest } from './nearest.js';
 import { relay } from './relay.js';
 import { Terminal } from './terminal.js';
-import { packageVersion } from './version.js';
 
-const COMMANDS: readonly Command[] = [relay, keygen, connect, listen];
+const COMMANDS: readonly Command[] = [relay, keygen, connect, listen, audit];
 
 /** Runs the command line `args` (what follows the name of the program). Resolves to the exit code; never rejects. */
 export async function run(args: readonly string[], io: Io): Promise<number> {
@@ -38,18 +39,18 @@ async function runCommand(
 ): Promise<number> {
   const parsed = command.parse(args);
   if (parsed.help) terminal.print(command.help);
-  else if (parsed.version) terminal.print(await packageVersion());
+  else if (parsed.version) terminal.print(VERSION);
   else return parsed.run(terminal, io);
   return ExitCode.OK;
 }
 
-async function runTopLevel(args: readonly string[], terminal: Terminal): Promise<number> {
+function runTopLevel(args: readonly string[], terminal: Terminal): number {
   const [first, second] = args;
   if (first === undefined) {
     terminal.explain(topLevelHelp(COMMANDS));
     return ExitCode.USAGE;
   }
-  if (first === '--version' || first === '-V') terminal.print(await packageVersion());
+  if (first === '--version' || first === '-V') terminal.print(VERSION);
   else if (first === '--help' || first === '-h' || first === 'help') {
     terminal.print(second === undefined ? topLevelHelp(COMMANDS) : commandNamed(second).help);
   } else commandNamed(first);
@@ -69,7 +70,9 @@ function commandNamed(name: string): Command {
 
 function tell(error: unknown, terminal: Terminal, command: Command | undefined): void {
   if (error instanceof UsageError) {
-    terminal.error(error.message, `See secure-websocket ${command ? `${command.name} ` : ''}--help`);
+    const more = `See secure-websocket ${command ? `${command.name} ` : ''}--help`;
+    for (const [index, problem] of error.problems.entries())
+      terminal.error(problem, index === error.problems.length - 1 ? more : undefined);
   } else if (error instanceof CommandError || error instanceof SecureWebSocketError) {
     terminal.error(error.message, hintFor(error));
   } else {

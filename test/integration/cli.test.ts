@@ -218,7 +218,16 @@ describe('relay, listen and connect', () => {
   });
 
   it('report to programs with --json', async () => {
-    const relay = start(['relay', '--port', '0', '--host', '127.0.0.1', '--json']);
+    const relay = start([
+      'relay',
+      '--port',
+      '0',
+      '--host',
+      '127.0.0.1',
+      '--json',
+      '--drain-delay=0',
+      '--drain-time=0',
+    ]);
     const [line = ''] = await relay.says(/^.*\n/);
     const { url, publicKey } = JSON.parse(line) as { url: string; publicKey: string };
     expect(JSON.parse(line)).toMatchObject({ event: 'listening', urls: [url] });
@@ -236,7 +245,8 @@ describe('relay, listen and connect', () => {
     expect(events.slice(1)).toMatchObject([
       { event: 'connection', ...client },
       { event: 'disconnection', ...client, code: 1000 },
-      { event: 'closing', signal: 'SIGTERM', connections: 0 },
+      { event: 'draining', signal: 'SIGTERM', connections: 0 },
+      { event: 'drained' },
     ]);
   });
 });
@@ -625,9 +635,9 @@ describe.runIf(posix)('signals', () => {
     const listen = await startListen(['--relay', relay.url]);
     const resolute = await startListen(['--no-reconnect', '--ephemeral', '--relay', relay.url]);
     const connect = await startConnect(listen.url);
-    relay.kill('SIGTERM');
+    relay.kill('SIGINT');
     expect(await Promise.all([relay.exit, resolute.exit, connect.exit])).toEqual([0, 1, 1]);
-    await relay.tells('SIGTERM: closing 3 connections.');
+    await relay.tells('SIGINT: closing 3 connections.');
     const told = 'The connection was lost (1001: The relay is going down.).';
     for (const child of [resolute, connect]) await child.tells(`error: ${told}`);
     await listen.tells(`Lost the relay: ${told} Trying again in `);

@@ -35,6 +35,8 @@ export interface FakeIo extends Io {
   readonly stdout: Recorder;
   readonly stderr: Recorder;
   signal(signal: Signal): void;
+  /** SIGHUP. */
+  hangUp(): void;
 }
 
 /** What a command sees of its process, for tests. */
@@ -43,6 +45,7 @@ export function fakeIo(
 ): FakeIo {
   const { tty = false, typed = tty, env = {} } = options;
   let handler: ((signal: Signal) => void) | undefined;
+  let onHangup: (() => void) | undefined;
   const signal = (name: Signal): void => {
     handler?.(name);
   };
@@ -53,6 +56,12 @@ export function fakeIo(
     env: { TERM: 'dumb', ...env },
     onSignal: given => {
       handler = given;
+    },
+    onHangup: given => {
+      onHangup = given;
+    },
+    hangUp: () => {
+      onHangup?.();
     },
     interrupt: () => {
       signal('SIGINT');

@@ -4,6 +4,7 @@ import {
   checkPositionals,
   type OptionSpecs,
   parseOptions,
+  scanOptions,
   toInteger,
   toPublicKey,
 } from '../../../src/cli/options.js';
@@ -59,6 +60,71 @@ describe('parseOptions', () => {
 
   it('refuses nothing of what two booleans say twice', () => {
     expect(parse('-b', '--binary').values.binary).toBe(true);
+  });
+});
+
+describe('scanOptions', () => {
+  const specs = {
+    ...SPECS,
+    shy: { type: 'boolean', negatable: true, help: '' },
+  } as const satisfies OptionSpecs;
+
+  it('tells what was given from what was not, and goes on after what is wrong', () => {
+    expect(
+      scanOptions(specs, [
+        '--bad',
+        'x',
+        '-i',
+        'a',
+        '--protocol=p',
+        '--protocol',
+        'q',
+        '--once=1',
+        '-i=b',
+        '-w',
+      ]),
+    ).toEqual({
+      given: new Map<string, unknown>([
+        ['identity', ['a']],
+        ['protocol', ['p', 'q']],
+      ]),
+      positionals: ['x'],
+      problems: [
+        'Unknown option --bad.',
+        '--once takes no value.',
+        '-i is given twice.',
+        'Unknown option -w.',
+      ],
+    });
+  });
+
+  it('takes the opposite of a boolean that has one; the last counts', () => {
+    const shy = (...args: string[]) => scanOptions(specs, args).given.get('shy');
+    expect([
+      shy(),
+      shy('--shy'),
+      shy('--no-shy'),
+      shy('--shy', '--no-shy'),
+      shy('--no-shy', '--shy'),
+    ]).toEqual([undefined, true, false, false, true]);
+    expect(scanOptions(specs, ['--no-once', '--no-sky', '--shy=no', '--no-shy=x']).problems).toEqual([
+      'Unknown option --no-once.',
+      'Unknown option --no-sky. Did you mean --no-shy?',
+      '--shy takes no value. --no-shy switches it off.',
+      '--no-shy takes no value.',
+    ]);
+  });
+
+  it('says what has become of an option that was there once', () => {
+    expect(scanOptions(specs, ['--old'], new Map([['old', 'It is --once now.']])).problems).toEqual([
+      'It is --once now.',
+    ]);
+  });
+
+  it('leaves what parses to parseOptions, with all that is wrong in one error', () => {
+    expect(() => parse('--bad', '--worse')).toThrow(
+      new UsageError('Unknown option --bad.', 'Unknown option --worse.'),
+    );
   });
 });
 

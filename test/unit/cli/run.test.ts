@@ -1,10 +1,12 @@
-import { readFile } from 'node:fs/promises';
-import { describe, expect, it } from 'vitest';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ExitCode } from '../../../src/cli/exit-code.js';
 import { run } from '../../../src/cli/run.js';
 import { fakeIo } from '../../support/cli-io.js';
 
-const COMMANDS = ['relay', 'keygen', 'connect', 'listen'] as const;
+const COMMANDS = ['relay', 'keygen', 'connect', 'listen', 'audit'] as const;
 const ADDRESS = '8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a';
 
 /** Runs a command line that ends by itself. */
@@ -43,9 +45,22 @@ describe('help', () => {
   it.each([
     [
       'relay',
-      ['port', 'host', 'public-url', 'path', 'identity', 'ephemeral', 'max-connections', 'verbose', 'json'],
+      [
+        'port',
+        'host',
+        'public-url',
+        'path',
+        'identity',
+        'ephemeral',
+        'max-connections',
+        'verbose',
+        'json',
+        'config',
+        'check-config',
+      ],
     ],
     ['keygen', ['show', 'force']],
+    ['audit', ['head', 'from']],
     [
       'connect',
       ['identity', 'ephemeral', 'server-key', 'ca', 'binary', 'wait', 'reconnect', 'protocol', 'direct'],
@@ -85,9 +100,12 @@ describe('version', () => {
 describe('a wrong command line', () => {
   it.each([
     [['lisen'], 'There is no command "lisen". Did you mean listen?'],
-    [['serve'], 'There is no command "serve". The commands are relay, keygen, connect, listen.'],
+    [['serve'], 'There is no command "serve". The commands are relay, keygen, connect, listen, audit.'],
     [['help', 'conect'], 'There is no command "conect". Did you mean connect?'],
-    [['--port', '1'], 'Unknown option --port. Options follow a command: relay, keygen, connect, listen.'],
+    [
+      ['--port', '1'],
+      'Unknown option --port. Options follow a command: relay, keygen, connect, listen, audit.',
+    ],
     [['listen', '--rely', 'x'], 'Unknown option --rely. Did you mean --relay?'],
     [['relay', '--prot', '1'], 'Unknown option --prot. Did you mean --port?'],
     [['relay', 'x'], 'Unexpected argument "x".'],
@@ -95,9 +113,22 @@ describe('a wrong command line', () => {
     [['relay', '--max-connections', '0'], '--max-connections must be a whole number from 1'],
     [
       ['relay', '--public-url', 'relay.example'],
-      '"relay.example" is not a URL: it must begin with wss:// or ws://.',
+      '--public-url must be a URL that begins with wss:// or ws://, not "relay.example".',
     ],
-    [['relay', '--path', 'x', '--ephemeral', '--port', '0'], '"path" starts with "/"'],
+    [['relay', '--path', 'x'], '--path must be a path that begins with "/", not "x".'],
+    [
+      ['relay', '--behind-proxy'],
+      '--behind-proxy is gone: give trusted-proxy, with loopback for a proxy on this machine',
+    ],
+    [['relay', '--exclusive=false'], '--exclusive takes no value. --no-exclusive switches it off.'],
+    [
+      ['relay', '--config', '/nonexistent.yaml'],
+      'The configuration file /nonexistent.yaml cannot be read (ENOENT',
+    ],
+    [
+      ['relay', '--ephemeral', '--port=0', '--max-queue-bytes=1MiB', '--max-frame=2MiB'],
+      '"maxQueueBytes" is',
+    ],
     [['keygen', 'a', 'b'], 'Unexpected argument "b".'],
     [['keygen', '--show', '--force'], 'Give --show or --force, not both.'],
     [['connect'], 'The url is missing.'],
@@ -125,6 +156,8 @@ describe('a wrong command line', () => {
     [['listen', '--relay', 'ws://host', '--public-url', 'ws://x'], '--public-url is about a port of our own'],
     [['listen', '--server-key', ADDRESS], '--server-key is about a relay: give --relay, too.'],
     [['listen', '--ca', 'x'], '--ca is about a relay: give --relay, too.'],
+    [['listen', '--token-file', 'x'], '--token-file is about a relay: give --relay, too.'],
+    [['listen', '--relay', 'ws://host', '--token-file', '/nonexistent'], 'The token cannot be read (ENOENT'],
     [
       ['listen', '--allow', ADDRESS.toUpperCase()],
       '--allow: The character at position 4 of the address is uppercase',
@@ -140,8 +173,59 @@ describe('a wrong command line', () => {
     expect({ code, stdout }).toEqual({ code: ExitCode.USAGE, stdout: '' });
   });
 
+  it('is told in whole, with the environment', async () => {
+    const io = fakeIo({ env: { SECURE_WEBSOCKET_PROT: '1' } });
+    expect(await run(['relay', '--port', 'x', '--max-peers=0', '--nonsense', 'y'], io)).toBe(ExitCode.USAGE);
+    expect(io.stderr.utf8).toBe(
+      'error: Unknown option --nonsense.\n' +
+        'error: --port must be a whole number from 0 to 65535, not "x".\n' +
+        'error: --max-peers must be a whole number from 1 to 10000000, not "0".\n' +
+        'error: There is no setting SECURE_WEBSOCKET_PROT. Did you mean SECURE_WEBSOCKET_PORT?\n' +
+        'error: Unexpected argument "y".\n' +
+        '  See secure-websocket relay --help\n',
+    );
+  });
+
   it('says where to read more', async () => {
     expect((await cli('listen', '--no')).stderr).toMatch(/\n {2}See secure-websocket listen --help\n$/);
     expect((await cli('no')).stderr).toMatch(/\n {2}See secure-websocket --help\n$/);
+  });
+});
+
+describe('relay --check-config', () => {
+  let home: string;
+  beforeEach(async () => {
+    home = await mkdtemp(join(tmpdir(), 'cli-run-'));
+    vi.stubEnv('SECURE_WEBSOCKET_HOME', home);
+  });
+  afterEach(async () => {
+    vi.unstubAllEnvs();
+    await rm(home, { recursive: true });
+  });
+
+  it('starts nothing, writes nothing, and says what is in effect', async () => {
+    await writeFile(join(home, 'keys'), `${ADDRESS}\n`);
+    await writeFile(
+      join(home, 'relay.yaml'),
+      'allow-keys: keys\naudit-log: audit\nlog-file: log\ninternal-port: 0\n',
+    );
+    const { code, stdout, stderr } = await cli(
+      'relay',
+      '--config',
+      join(home, 'relay.yaml'),
+      '--check-config',
+    );
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/^The configuration is valid\.$/m);
+    expect(stdout).toMatch(/^allow-keys +file +\/.*\/keys$/m);
+    expect((await readdir(home)).sort()).toEqual(['keys', 'relay.yaml']);
+  });
+
+  it('reads what it names', async () => {
+    await writeFile(join(home, 'keys'), `${ADDRESS}\nno key\n`);
+    const { code, stdout, stderr } = await cli('relay', '--allow-keys', join(home, 'keys'), '--check-config');
+    expect({ code, stdout }).toEqual({ code: ExitCode.USAGE, stdout: '' });
+    expect(stderr).toContain(join(home, 'keys'));
+    expect(stderr).toContain('2');
   });
 });
