@@ -19,15 +19,9 @@ export async function installPackage(others: readonly string[] = []): Promise<st
   fs.writeFileSync(path.join(folder, 'package.json'), JSON.stringify({ name: 'consumer', private: true }));
   const packed = await npm(['pack', '--json', '--dry-run=false', '--pack-destination', folder], repository);
   const [{ filename }] = JSON.parse(packed) as [{ filename: string }];
-  const needed = [
-    'libsodium',
-    'libsodium-wrappers',
-    'ws',
-    '@noble/ciphers',
-    '@noble/curves',
-    '@noble/hashes',
-  ];
-  const local = [...needed, ...others].map(name => path.join(repository, 'node_modules', name));
+  const local = [...dependencies(repository), ...others].map(name =>
+    path.join(repository, 'node_modules', name),
+  );
   await npm(
     [
       'install',
@@ -42,6 +36,19 @@ export async function installPackage(others: readonly string[] = []): Promise<st
     folder,
   );
   return folder;
+}
+
+/** What the package in `folder` depends on, and what that depends on. */
+function dependencies(folder: string, found = new Set<string>()): Set<string> {
+  const manifest = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8')) as {
+    dependencies?: Record<string, string>;
+  };
+  for (const name of Object.keys(manifest.dependencies ?? {})) {
+    if (found.has(name)) continue;
+    found.add(name);
+    dependencies(path.join(repository, 'node_modules', name), found);
+  }
+  return found;
 }
 
 export function removeFolder(folder: string): void {

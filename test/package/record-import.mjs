@@ -103,8 +103,8 @@ console.log(
   JSON.stringify({
     exports: Object.keys(exports),
     touched: [...touched],
-    /** Set by the stand-in for libsodium-wrappers. */
-    libsodium: 'libsodiumWasLoaded' in globalThis,
+    /** Set by stand-ins. */
+    loaded: /** @type {{ wereLoaded?: string[] }} */ (globalThis).wereLoaded ?? [],
     resources: after.filter(kind => !before.includes(kind)),
   }),
 );
