@@ -25,6 +25,10 @@ export interface EndpointOptions {
   readonly allocate?: ((length: number) => Uint8Array) | undefined;
   /** Largest whole message that channels accept, bytes. */
   readonly maxPayload?: number | undefined;
+  /** Channels with one peer, those of both ends together; the peer's further ones are refused with 503. Default: 1,024. */
+  readonly maxChannelsPerPeer?: number | undefined;
+  /** Peers with whom there is a session; others get no answer to a handshake until one has gone. Default: 65,536. */
+  readonly maxPeers?: number | undefined;
   /** What `Endpoint.resumables` is to begin with. */
   readonly resumables?: ResumableChannels | undefined;
   /** Milliseconds since 1970: a hint to peers, never used for anything that must hold. */

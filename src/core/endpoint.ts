@@ -9,6 +9,7 @@ import {
   CONNECT_TIMEOUT,
   DEAD_AFTER,
   DEFAULT_MAX_PAYLOAD,
+  MAX_CHANNELS_PER_PEER,
   RESUME_WINDOW,
 } from './constants.js';
 import { Deadlines } from './deadlines.js';
@@ -93,6 +94,7 @@ export class Endpoint implements Carrier {
       crypto,
       keyPair,
       address: this.#address,
+      maxSessions: options.maxPeers,
       wallClock,
       owner: {
         send: (address, body) => this.#frames.push(encodeEnvelope(address, body)),
@@ -395,6 +397,7 @@ export class Endpoint implements Carrier {
     return {
       isListening: () => this.#listening,
       find: lineageId => this.resumables?.find(lineageId),
+      maxChannelsPerPeer: this.#options.maxChannelsPerPeer ?? MAX_CHANNELS_PER_PEER,
       channelsOn: session => this.#channels.get(session)?.size ?? 0,
       newChannel: id => this.#newChannel(id, false),
       attach: (channel, session) => {

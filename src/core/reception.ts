@@ -3,7 +3,6 @@ import { compareBytes } from './bytes.js';
 import type { Channel } from './channel.js';
 import { nameOf } from './channel-name.js';
 import { resetPayload, UNKNOWN_CHANNEL } from './close-status.js';
-import { MAX_CHANNELS_PER_PEER } from './constants.js';
 import type { Crypto } from './crypto.js';
 import { SecureWebSocketError } from './errors.js';
 import { Lineage, lineageIdOf } from './lineage.js';
@@ -19,6 +18,8 @@ export interface ReceptionHost {
   find(lineageId: string): Channel | undefined;
   /** How many channels there are on this session. */
   channelsOn(session: Session): number;
+  /** The most that there may be with one peer. */
+  readonly maxChannelsPerPeer: number;
   newChannel(id: number): Channel;
   /** `session` carries the channel from now on. */
   attach(channel: Channel, session: Session): void;
@@ -111,7 +112,7 @@ export class Reception {
 
   #reasonToRefuse(session: Session): { status: number; reason: string } | undefined {
     if (!this.#host.isListening()) return { status: 404, reason: 'nobody listens' };
-    if (this.#host.channelsOn(session) >= MAX_CHANNELS_PER_PEER) {
+    if (this.#host.channelsOn(session) >= this.#host.maxChannelsPerPeer) {
       return { status: 503, reason: 'too many channels' };
     }
     return undefined;

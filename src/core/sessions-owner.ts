@@ -43,6 +43,8 @@ export interface SessionsOptions {
   /** Our own 36-byte address. */
   readonly address: Uint8Array;
   readonly owner: SessionsOwner;
+  /** Sessions with strangers are answered up to so many. Default: 65,536. */
+  readonly maxSessions?: number | undefined;
   /** Milliseconds since 1970, as a hint to the peer. */
   readonly wallClock: () => number;
 }

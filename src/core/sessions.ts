@@ -242,8 +242,9 @@ export class Sessions {
       this.#owner.refused(new SecureWebSocketError('REPLAYED', 'A handshake initiation was replayed.'));
       return;
     }
+    const { maxSessions = MAX_SESSIONS } = this.#options;
     const full =
-      this.#unconfirmed() >= MAX_UNCONFIRMED_HANDSHAKES || (!known && this.#byAddress.size >= MAX_SESSIONS);
+      this.#unconfirmed() >= MAX_UNCONFIRMED_HANDSHAKES || (!known && this.#byAddress.size >= maxSessions);
     if (full || !this.#budget.take(source, now)) {
       this.#owner.refused(
         new SecureWebSocketError('SESSION_FAILED', 'Too many handshakes; one was left unanswered.'),

@@ -49,6 +49,9 @@ export interface AttemptOptions extends Omit<DialOptions, 'identity' | 'serverKe
   readonly identity: Identity;
   readonly serverKey?: ServerKey | undefined;
   readonly token?: string | undefined;
+  /** Limits of the endpoint, where it takes what peers open. */
+  readonly maxChannelsPerPeer?: number | undefined;
+  readonly maxPeers?: number | undefined;
   /** Where a fresh token can be had, if anywhere: what the application gave as a function. */
   readonly freshToken?: (() => string | undefined | Promise<string | undefined>) | undefined;
 }

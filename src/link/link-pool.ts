@@ -83,7 +83,7 @@ class SharedLink {
     let leaving: Timer | undefined;
     const link = startLink(dialled, identity, options, {
       resumption: this.#taker?.resumption,
-      onControl: control => {
+      onControl: (control, carrier) => {
         switch (control.type) {
           case 'TOKEN_ACCEPTED':
             renewal?.accepted(control.expiresIn);
@@ -95,7 +95,7 @@ class SharedLink {
             for (const user of [...this.users]) user.throttled?.(control);
             return;
           case 'RESTARTING':
-            leaving ??= this.#leave(link, control.reconnectIn, control.tryFor);
+            leaving ??= this.#leave(carrier, control.reconnectIn, control.tryFor);
             return;
         }
       },
@@ -162,6 +162,8 @@ export function leaseLink(
     options.userId,
     options.deviceId,
     options.maxPayload,
+    options.maxChannelsPerPeer,
+    options.maxPeers,
     // Somebody's wrong pin must not fail the link of others.
     options.serverKey,
     // Of a function's tokens one is as good as the other.
@@ -258,6 +260,8 @@ export function startLink(
     maxFrame: dialled.maxFrame,
     allocate: length => dialled.socket.allocate?.(length) ?? new Uint8Array(length),
     maxPayload: options.maxPayload,
+    maxChannelsPerPeer: options.maxChannelsPerPeer,
+    maxPeers: options.maxPeers,
     resumables: hooks.resumption?.channels,
     wallClock,
   });

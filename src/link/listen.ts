@@ -13,6 +13,10 @@ import { waitForAttempt } from './wait-for-attempt.js';
 export interface ListenOptions extends DialOptions {
   /** Keeps channels while their peers are out of reach, and over the loss of our own link. */
   readonly resumption?: Resumption | undefined;
+  /** Channels with one peer; its further ones are refused with 503. Default: 1,024. */
+  readonly maxChannelsPerPeer?: number | undefined;
+  /** Peers at a time; others get no answer until one has gone. Default: 65,536. */
+  readonly maxPeers?: number | undefined;
 }
 
 export interface ListenHandlers {

@@ -57,6 +57,10 @@ export interface SecureWebSocketServerOptions
   noServer?: boolean | undefined;
   /** Listen at our own key behind this relay: 'wss://relay.example'. */
   relay?: RelayServerOptions['relay'] | undefined;
+  /** With `relay`: connections of one peer; its further ones are refused with 503. Default: 1,024. */
+  maxChannelsPerPeer?: number | undefined;
+  /** With `relay`: peers at a time; others are not answered until one has gone. Default: 65,536. */
+  maxPeers?: number | undefined;
   /** With `relay`: whether it is dialled again when it was lost, and how attempts follow each other. Default: true. */
   reconnect?: Reconnect | undefined;
   /** Most connections whose client has not proven its key. Default: 1000. Above it upgrades are answered with 503. */

@@ -64,6 +64,10 @@ export interface SecureWebSocketServerOptions<Request = RelayedRequest>
    * `reconnected` tell. False: the server is closed then, with `error`. Default: true.
    */
   reconnect?: Reconnect | undefined;
+  /** Connections of one peer (one public key's tab or process); its further ones are refused with 503. Default: 1,024. */
+  maxChannelsPerPeer?: number | undefined;
+  /** Peers at a time; others are not answered until one has gone. Default: 65,536. */
+  maxPeers?: number | undefined;
 }
 
 /** The part of Node's `stream.Duplex` that `wsClientError` is about. */
@@ -315,7 +319,7 @@ export class SecureWebSocketServer<
     options: SecureWebSocketServerOptions<Request>,
   ): { close(): void; readonly location: string } {
     const { serverKey, trustStore, token, WebSocket, headers, tls } = options;
-    const { userId, deviceId, maxPayload, reconnect = true } = options;
+    const { userId, deviceId, maxPayload, maxChannelsPerPeer, maxPeers, reconnect = true } = options;
     const { resumption } = this;
     return listenAtRelay(
       relay,
@@ -330,6 +334,8 @@ export class SecureWebSocketServer<
         userId,
         deviceId,
         maxPayload,
+        maxChannelsPerPeer: checkLimit('maxChannelsPerPeer', maxChannelsPerPeer),
+        maxPeers: checkLimit('maxPeers', maxPeers),
         reconnect,
         resumption,
       },
@@ -435,4 +441,10 @@ export class SecureWebSocketServer<
 
 function toError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
+}
+
+/** @throws TypeError unless the option is an integer of at least 1, or undefined */
+function checkLimit(name: string, value: number | undefined): number | undefined {
+  if (value === undefined || (Number.isSafeInteger(value) && value >= 1)) return value;
+  throw new TypeError(`The option "${name}" is an integer of at least 1, not ${String(value)}.`);
 }
