@@ -6,8 +6,6 @@
 //
 // Ends with an error when an engine that is required is still missing (REQUIRE_BROWSERS; all of them where CI=true).
 // INSTALL_BROWSERS=never only looks.
-import { spawn } from 'node:child_process';
-import path from 'node:path';
 import {
   ENGINES,
   findBrowsers,
@@ -16,9 +14,7 @@ import {
   requiredBrowsers,
   thisHost,
 } from './browsers.mjs';
-
-/** No single command may take longer, in milliseconds. */
-const TIME_LIMIT = 300_000;
+import { runCommand } from './run-command.mjs';
 
 const dryRun = process.argv.includes('--dry-run');
 
@@ -28,45 +24,6 @@ function missing() {
   return ENGINES.filter(engine => found[engine] === undefined);
 }
 
-/**
- * Runs one command; its output is shown only when it fails.
- *
- * @param {string[]} command
- * @returns {Promise<void>}
- */
-function run([program, ...args]) {
-  return new Promise(resolve => {
-    const child = spawn(String(program), args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: process.platform !== 'win32',
-      env: {
-        ...process.env,
-        PATH: [path.resolve('node_modules/.bin'), process.env['PATH']].join(path.delimiter),
-      },
-    });
-    let output = '';
-    const collect = (/** @type {Buffer} */ chunk) => {
-      output = (output + chunk.toString()).slice(-4000);
-    };
-    child.stdout.on('data', collect);
-    child.stderr.on('data', collect);
-    const timer = setTimeout(() => {
-      output += `\nstopped after ${TIME_LIMIT / 1000} s`;
-      // The whole group: apt-get and playwright have children of their own.
-      if (child.pid !== undefined && process.platform !== 'win32') process.kill(-child.pid, 'SIGTERM');
-      else child.kill();
-    }, TIME_LIMIT);
-    child.on('error', error => {
-      output += error.message;
-    });
-    child.on('close', code => {
-      clearTimeout(timer);
-      if (code !== 0) console.log(output.trim().replaceAll(/^/gm, '    '));
-      resolve();
-    });
-  });
-}
-
 async function install() {
   for (let tried = 0; missing().length > 0; tried++) {
     const way = installPlan(missing(), thisHost())[tried];
@@ -74,7 +31,7 @@ async function install() {
     for (const command of way.commands) {
       console.log(`${dryRun ? 'would run' : 'running'}: ${command.join(' ')}`);
       // One that fails is no reason to stop: packages install with an outdated list, too.
-      if (!dryRun) await run(command);
+      if (!dryRun) await runCommand(command);
     }
   }
 }

@@ -11,6 +11,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ENGINES, findBrowsers } from './browsers.mjs';
+import { findNginx } from './nginx.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { scripts } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
@@ -19,6 +20,9 @@ const env = {
   ...process.env,
   PATH: `${path.join(root, 'node_modules/.bin')}${path.delimiter}${process.env['PATH']}`,
 };
+
+/** Steps that tell what was found, or could not be: worth a line even when all is well. */
+const FINDING = ['browsers', 'nginx'];
 
 /** @type {string[]} */
 const failed = [];
@@ -44,8 +48,7 @@ function step(name) {
     child.on('close', code => {
       const text = Buffer.concat(output).toString().trim();
       console.log(`${code === 0 ? '✓' : '✗'} ${name} (${seconds(start)})`);
-      // What was found, or could not be: worth a line even when all is well.
-      if (text !== '' && (code !== 0 || name === 'browsers')) console.log(text.replaceAll(/^/gm, '    '));
+      if (text !== '' && (code !== 0 || FINDING.includes(name))) console.log(text.replaceAll(/^/gm, '    '));
       if (code !== 0) failed.push(name);
       resolve(code === 0);
     });
@@ -84,7 +87,10 @@ const [, isBuilt] = await Promise.all([
     if (built) await step('package:lint');
     return built;
   })(),
-  step('browsers'),
+  // One after the other: both may call apt-get.
+  (async () => {
+    for (const name of ['browsers', 'nginx']) await step(name);
+  })(),
 ]);
 
 if (isBuilt) await vitest(process.argv.slice(2));
@@ -93,5 +99,6 @@ else console.log('The tests need a build, and are left out.');
 const found = findBrowsers();
 const leftOut = ENGINES.filter(engine => found[engine] === undefined);
 if (leftOut.length > 0) console.log(`Not tested in ${leftOut.join(', ')}: see "browsers" above.`);
+if (findNginx() === undefined) console.log('Not tested behind nginx: see "nginx" above.');
 console.log(`${failed.length === 0 ? 'All is well' : `Failed: ${failed.join(', ')}`} (${seconds(begin)}).`);
 process.exitCode = failed.length === 0 ? 0 : 1;
