@@ -213,7 +213,8 @@ function unknownKey(key: string, where: string): string {
 
 function unknownVariable(variable: string, known: readonly string[]): string {
   const name = shortened(variable);
-  if (/^SECURE_WEBSOCKET_(SERVICE_(HOST|PORT)|PORT_\d)/.test(variable)) return `${name} ${OF_KUBERNETES}`;
+  if (/^SECURE_WEBSOCKET_(?:\w+_)?(?:SERVICE_(?:HOST|PORT)|PORT_\d)/.test(variable))
+    return `${name} ${OF_KUBERNETES}`;
   const short = variable.slice(VARIABLE_PREFIX.length);
   const meant = nearest(
     short,
@@ -229,7 +230,7 @@ function emptyMessage(text: string): string {
 
 /** https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables */
 const OF_KUBERNETES =
-  'is no setting: Kubernetes sets it for a service that is called secure-websocket. Switch that off with ' +
+  'is no setting: Kubernetes sets it for a service whose name begins with secure-websocket. Switch that off with ' +
   '"enableServiceLinks: false", or call the service something else.';
 
 /** For whoever knows the command line from before. */

@@ -1,3 +1,17 @@
+/** Why a relay does not let a client in whose key is proven. */
+export const ADMISSION_ERROR_CODES = [
+  'KEY_NOT_ALLOWED',
+  'KEY_DENIED',
+  'TOKEN_REQUIRED',
+  'TOKEN_INVALID',
+  'TOKEN_EXPIRED',
+  'TOKEN_NOT_YOURS',
+  'ADMISSION_REFUSED',
+  /** Whoever has to decide could not be asked. */
+  'ADMISSION_UNAVAILABLE',
+] as const;
+export type AdmissionErrorCode = (typeof ADMISSION_ERROR_CODES)[number];
+
 /** Every way in which this library fails, as a stable identifier for programs. */
 export type ErrorCode =
   // what the caller gave
@@ -33,16 +47,7 @@ export type ErrorCode =
   | 'DEVICE_INFORMATION_INVALID'
   | 'DEVICE_INFORMATION_EXPIRED'
   | 'TOO_MANY_CONNECTIONS'
-  // admission at a relay: what it does not let in, and why
-  | 'KEY_NOT_ALLOWED'
-  | 'KEY_DENIED'
-  | 'TOKEN_REQUIRED'
-  | 'TOKEN_INVALID'
-  | 'TOKEN_EXPIRED'
-  | 'TOKEN_NOT_YOURS'
-  | 'ADMISSION_REFUSED'
-  /** Whoever has to decide could not be asked. */
-  | 'ADMISSION_UNAVAILABLE'
+  | AdmissionErrorCode
   // frames, sessions, channels
   | 'FRAME_MALFORMED'
   | 'FRAME_TOO_LARGE'

@@ -12,7 +12,7 @@ import {
   type SignedDeviceInformation,
   verifyDeviceInformation,
 } from './device-information.js';
-import { type ErrorCode, SecureWebSocketError } from './errors.js';
+import { ADMISSION_ERROR_CODES, type ErrorCode, SecureWebSocketError } from './errors.js';
 import type { Identity } from './identity.js';
 import type { CipherState } from './noise/cipher-state.js';
 import { HandshakeState, type TransportCiphers } from './noise/handshake-state.js';
@@ -405,14 +405,7 @@ function refusal(fields: Record<string, unknown>, known: ReadonlySet<string>): S
 const NO_REASONS: ReadonlySet<string> = new Set();
 /** What a server may say of admission, once it can say so to nobody but the client. */
 const AUTHENTIC_REASONS: ReadonlySet<string> = new Set<ErrorCode>([
-  'KEY_NOT_ALLOWED',
-  'KEY_DENIED',
-  'TOKEN_REQUIRED',
-  'TOKEN_INVALID',
-  'TOKEN_EXPIRED',
-  'TOKEN_NOT_YOURS',
-  'ADMISSION_REFUSED',
-  'ADMISSION_UNAVAILABLE',
+  ...ADMISSION_ERROR_CODES,
   'TOO_MANY_CONNECTIONS',
   'RESTARTING',
   'REGISTRATION_TIMEOUT',

@@ -70,6 +70,9 @@ export class Clients {
       batch: new WriteBatch(),
       // Somewhat too large an envelope is answered with a notice, not with the end of the connection.
       kind: relayKind(2 * options.maxFrame),
+      oversized: ({ client }) => {
+        this.#limited('frame_size', client);
+      },
       closed: (connection, client, code) => {
         this.#closed(connection, client, code);
       },

@@ -27,6 +27,8 @@ export interface RelayClient {
 export interface RelayConnectionOwner {
   readonly batch: WriteBatch;
   readonly kind: ConnectionKind;
+  /** A frame is larger than any that is read, and the connection is about to be closed. */
+  readonly oversized?: (connection: RelayConnection) => void;
   /** The connection is closed, with this status code of RFC 6455. Called once. `client`: if it was registered. */
   readonly closed: (connection: RelayConnection, client: RelayClient | undefined, code: number) => void;
 }
@@ -142,6 +144,10 @@ export class RelayConnection implements RouterConnection, RawSocketListener, Wat
   binary(frame: Uint8Array): void {
     this.throttle?.frame();
     this.#port?.receive(frame);
+  }
+
+  violated(code: number): void {
+    if (code === 1009) this.#owner.oversized?.(this);
   }
 
   drained(): void {

@@ -105,7 +105,8 @@ export interface RelayOptions {
   readonly path?: string | undefined;
   /**
    * Where clients dial the relay, as `wss://relay.example`: needed when that is a name or an address that the
-   * connections themselves do not show, as behind a proxy. Default: the local address of each connection.
+   * connections themselves do not show, as behind a proxy. Of a path, as in `wss://relay.example/relay`, only `url` takes
+   * notice: that is between clients and the proxy. Default: the local address of each connection.
    */
   readonly addresses?: readonly string[] | undefined;
   /** Names of the relay's operator and machine, told to clients in signed device information. */
@@ -232,6 +233,7 @@ export function checkOptions(options: RelayOptions) {
     ...options,
     path: path === undefined ? undefined : normalPath(path),
     addresses: options.addresses?.map(normalizeLocation),
+    publicUrl: publicUrlOf(options.addresses?.[0]),
     proxies: new TrustedProxies(trustedProxies ?? []),
     proxyProtocol: proxyProtocol === true,
     exclusive: options.exclusive === true,
@@ -260,6 +262,14 @@ export function checkOptions(options: RelayOptions) {
       tryFor: number('drain.tryFor', drain?.tryFor, 30_000, 0, MAX_DELAY),
     },
   };
+}
+
+/** An address with a path: where a proxy takes what is not the relay's own path. Normalized. */
+function publicUrlOf(address: string | undefined): string | undefined {
+  if (address === undefined) return undefined;
+  const location = normalizeLocation(address);
+  const path = normalPath(new URL(address).pathname);
+  return path === '/' ? undefined : location + path;
 }
 
 /** The longest that a timer of Node can wait. */

@@ -36,6 +36,8 @@ interface Stranger {
   readonly socket: Socket;
   /** Whom the PROXY protocol says it comes from. */
   source: string | undefined;
+  /** Gives back the place that it takes. */
+  place: () => void;
   readonly leave: () => void;
 }
 
@@ -136,31 +138,43 @@ export class RelayServer {
     const { proxies } = this.#options;
     // Behind a proxy all have its address.
     const group = proxies.trusts(socket.remoteAddress) ? undefined : socket.remoteAddress;
-    const place = this.#strangers.enter(group);
-    if (typeof place === 'string' || peer === undefined) {
+    const place = peer === undefined ? undefined : this.#enter(group, socket.remoteAddress);
+    if (place === undefined || peer === undefined) {
       // Nothing has been read yet that could be answered.
-      if (typeof place !== 'string') place();
-      else
-        this.#options.limited(
-          place === 'TOO_MANY' ? 'unregistered' : 'unregistered_per_ip',
-          socket.remoteAddress,
-        );
       socket.destroy();
       return undefined;
     }
     const stranger: Stranger = {
       socket,
       source: undefined,
+      place,
       leave: () => {
         if (this.#byPeer.get(peer) === stranger) this.#byPeer.delete(peer);
         socket.off('close', stranger.leave);
-        place();
+        stranger.place();
       },
     };
     this.#byPeer.set(peer, stranger);
     socket.on('close', stranger.leave);
     return stranger;
   };
+
+  /** Its proxy has said whose it is: from now on it counts as that client's. False: there is no place for that, and it is gone. */
+  #regroup(stranger: Stranger, source: string): boolean {
+    stranger.place();
+    const place = this.#enter(source, source);
+    stranger.place = place ?? (() => undefined);
+    if (place) return true;
+    stranger.socket.destroy();
+    return false;
+  }
+
+  #enter(group: string | undefined, remoteAddress: string | undefined): (() => void) | undefined {
+    const place = this.#strangers.enter(group);
+    if (typeof place !== 'string') return place;
+    this.#options.limited(place === 'TOO_MANY' ? 'unregistered' : 'unregistered_per_ip', remoteAddress);
+    return undefined;
+  }
 
   /** A connection to the server in front. */
   readonly #receive = (socket: Socket): void => {
@@ -173,6 +187,8 @@ export class RelayServer {
     header.then(
       source => {
         stranger.source = source;
+        // As long as it is not known whose it is, or it is another proxy's, only the places in all count.
+        if (source !== undefined && !proxies.trusts(source) && !this.#regroup(stranger, source)) return;
         this.http.emit('connection', socket);
         // It was paused by the server in front.
         if (!hasHeader) socket.resume();

@@ -166,7 +166,8 @@ export class Relay extends EventEmitter<RelayEvents> {
 
   /** Where clients dial the relay: the first of `addresses`, or where it listens, with the path. */
   get url(): string {
-    const { addresses, path } = this.#options;
+    const { addresses, path, publicUrl } = this.#options;
+    if (publicUrl !== undefined) return publicUrl;
     return `${addresses?.[0] ?? this.#localLocation()}${path === undefined || path === '/' ? '' : path}`;
   }
 

@@ -6,6 +6,8 @@ export interface RawSocketListener {
   text(data: string): void;
   /** `data` belongs to the receiver, which may write into it. */
   binary(data: Uint8Array): void;
+  /** The other end broke RFC 6455 or a bound, and is told so with this status code. Only where the runtime can tell. */
+  violated?(code: number): void;
   /** Something that was waiting in the socket has left it. Only where the runtime can tell. */
   drained?(): void;
   /** Called exactly once, also when the socket never opened. `detail` says why, where the runtime tells. */

@@ -90,6 +90,7 @@ export class WebSocketConnection implements SettledSocket, FrameListener {
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.#detail ??= error.message;
+      this.listener.violated?.(error.code);
       this.#sendClose(error.code, '');
       this.#endNetwork();
     }

@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../../core/errors.js';
+import type { AdmissionErrorCode } from '../../core/errors.js';
 
 /** A client that has proven its key and asks to be let in. */
 export interface AdmissionRequest {
@@ -26,18 +26,7 @@ export interface Admitted {
 }
 
 /** Why a client is not let in. Each is a code of `SecureWebSocketError` at the client. */
-export type AdmissionRefusalCode = Extract<
-  ErrorCode,
-  | 'KEY_NOT_ALLOWED'
-  | 'KEY_DENIED'
-  | 'TOKEN_REQUIRED'
-  | 'TOKEN_INVALID'
-  | 'TOKEN_EXPIRED'
-  | 'TOKEN_NOT_YOURS'
-  | 'ADMISSION_REFUSED'
-  | 'ADMISSION_UNAVAILABLE'
-  | 'TOO_MANY_CONNECTIONS'
->;
+export type AdmissionRefusalCode = AdmissionErrorCode | 'TOO_MANY_CONNECTIONS';
 
 /** A client that is not let in, and what it is told: one sentence, without secrets. */
 export interface AdmissionRefusal {

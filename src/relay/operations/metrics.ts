@@ -1,5 +1,5 @@
 import type { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { ErrorCode } from '../../core/errors.js';
+import { ADMISSION_ERROR_CODES, type ErrorCode } from '../../core/errors.js';
 import type { RelayClient } from '../relay-connection.js';
 import {
   DROP_REASONS,
@@ -36,14 +36,7 @@ const REFUSALS: ReadonlySet<string> = new Set<ErrorCode>([
   'DEVICE_INFORMATION_INVALID',
   'DEVICE_INFORMATION_EXPIRED',
   'TOO_MANY_CONNECTIONS',
-  'KEY_NOT_ALLOWED',
-  'KEY_DENIED',
-  'TOKEN_REQUIRED',
-  'TOKEN_INVALID',
-  'TOKEN_EXPIRED',
-  'TOKEN_NOT_YOURS',
-  'ADMISSION_REFUSED',
-  'ADMISSION_UNAVAILABLE',
+  ...ADMISSION_ERROR_CODES,
   'DECRYPT_FAILED',
   'NOISE_MESSAGE_MALFORMED',
   'LOW_ORDER_ADDRESS',

@@ -70,9 +70,7 @@ describe('connections that are drained', () => {
     drainConnections(all, { time: 5_000, tryFor: 1 });
     vi.advanceTimersByTime(drainTime(5_000));
     for (const { closes, reconnectIn } of all) {
-      expect(closes).toEqual([
-        { code: 1012, reason: expect.any(String) as string, at: reconnectIn + GRACE },
-      ]);
+      expect(closes).toEqual([{ code: 1012, reason: expect.any(String) as string, at: reconnectIn + GRACE }]);
     }
     expect(vi.getTimerCount()).toBe(0);
   });

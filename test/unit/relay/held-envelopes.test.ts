@@ -122,7 +122,10 @@ describe('held envelopes', () => {
       fc.property(steps, fc.nat(400_000), (list, left) => {
         const start = MAX_TOTAL_BYTES - left;
         const total = { bytes: start };
-        const all = [0, 1, 2].map(() => ({ held: new HeldEnvelopes(total), kept: new Map<string, number[]>() }));
+        const all = [0, 1, 2].map(() => ({
+          held: new HeldEnvelopes(total),
+          kept: new Map<string, number[]>(),
+        }));
         const cost = (lengths: Iterable<number>): number =>
           [...lengths].reduce((sum, length) => sum + length + OVERHEAD, 0);
         for (const { who, key, what, length } of list) {

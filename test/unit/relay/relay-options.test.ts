@@ -3,15 +3,15 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MAX_MAX_FRAME, MIN_MAX_FRAME } from '../../../src/core/constants.js';
 import { Relay } from '../../../src/relay/relay.js';
-import { checkOptions, type RelayOptions } from '../../../src/relay/relay-options.js';
+import { checkOptions } from '../../../src/relay/relay-options.js';
 import { expectCode } from '../../support/errors.js';
 import { runs } from '../../support/fuzz.js';
 
 const MAX_DELAY = 2 ** 31 - 1;
-const check = (options: Record<string, unknown> = {}) => checkOptions({ port: 0, ...options } as RelayOptions);
+const check = (options: Record<string, unknown> = {}) => checkOptions({ port: 0, ...options });
 /** The message with which these options are refused. */
 const refusal = (options: Record<string, unknown>): string =>
-  expectCode(() => checkOptions(options as RelayOptions), 'INVALID_ARGUMENT').message;
+  expectCode(() => checkOptions(options), 'INVALID_ARGUMENT').message;
 
 /** Every option that is a number: least, greatest, default. */
 const NUMBERS: readonly [name: string, min: number, max: number, fallback: number | undefined][] = [
@@ -123,7 +123,7 @@ describe('options that go together, or do not', () => {
   ])('%s', (_, options, message) => {
     expect(refusal(options)).toMatch(message);
     // As whoever makes a relay is told.
-    expectCode(() => new Relay(options as RelayOptions), 'INVALID_ARGUMENT');
+    expectCode(() => new Relay(options), 'INVALID_ARGUMENT');
   });
 
   it('are taken as they are meant', () => {
@@ -148,6 +148,15 @@ describe('options that go together, or do not', () => {
     expect(check({ path: '/relay/' }).path).toBe('/relay');
     expect(check({ path: '/' }).path).toBe('/');
     expect(check({ addresses: ['WSS://Relay.Example:443/'] }).addresses).toEqual(['wss://relay.example']);
+    // What a proxy calls it.
+    const { publicUrl, addresses } = check({
+      addresses: ['wss://Relay.Example/relay/', 'wss://b.example/x'],
+    });
+    expect([publicUrl, addresses]).toEqual([
+      'wss://relay.example/relay',
+      ['wss://relay.example', 'wss://b.example'],
+    ]);
+    expect(check({ addresses: ['wss://relay.example/'] }).publicUrl).toBe(undefined);
   });
 
   it('say which proxies are believed', () => {

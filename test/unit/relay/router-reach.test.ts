@@ -192,9 +192,7 @@ describe('whoever was written to', () => {
       expect(questions.map(({ from }) => from)).toEqual([bob.hex, alice.hex]);
       for (const question of questions.splice(0)) question.answer(question.from === bob.hex ? there : back);
       await settle();
-      expect(alice.connection.take()).toEqual(
-        reason === undefined ? [envelope(bob.address, body(9))] : [],
-      );
+      expect(alice.connection.take()).toEqual(reason === undefined ? [envelope(bob.address, body(9))] : []);
       expect(bob.connection.take()).toEqual(reason === undefined ? [] : [notice(reason, alice.address)]);
     }
   });
@@ -517,9 +515,7 @@ describe('a destination whose queue is full', () => {
       expect(limits).toEqual([['queue', bob.connection]]);
       expect(bob.connection.closes).toEqual(closeSlow ? [{ code: 4002, reason: 'too slow' }] : []);
       expect(router.statistics.connections).toBe(closeSlow ? 2 : 3);
-      expect(carol.connection.take()).toEqual(
-        closeSlow ? [notice(NoticeReason.PEER_GONE, bob.address)] : [],
-      );
+      expect(carol.connection.take()).toEqual(closeSlow ? [notice(NoticeReason.PEER_GONE, bob.address)] : []);
     }
   });
 

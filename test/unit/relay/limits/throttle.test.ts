@@ -37,7 +37,7 @@ class FakeLease implements TrafficLease {
 
   close(): void {
     this.closed += 1;
-    void this.answer(undefined);
+    void this.answer({ limit: 'key_bytes' });
   }
 
   /** How often it was asked without an answer. */
@@ -51,11 +51,7 @@ class FakeLease implements TrafficLease {
   }
 }
 
-function setUp({
-  frames,
-  bytes,
-  lease,
-}: { frames?: number; bytes?: number; lease?: TrafficLease } = {}) {
+function setUp({ frames, bytes, lease }: { frames?: number; bytes?: number; lease?: TrafficLease } = {}) {
   const told: ThrottledLimit[] = [];
   const held: boolean[] = [];
   const calls: string[] = [];
