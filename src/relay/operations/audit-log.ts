@@ -31,9 +31,13 @@ export interface AuditTuning {
   readonly retryAfter?: number;
   /** `close` waits no longer for a sink, milliseconds. Default 5 s. */
   readonly closeTime?: number;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
 }
 
 const MAX_WAITING = 10_000;
+/** Records of one second that strangers can cause, who have proven no key: else a flood of them would fill the disk. */
+const MAX_OF_STRANGERS = 20;
 const RETRY_AFTER = 1_000;
 const RETRY_GROWTH = 32;
 const CLOSE_TIME = 5_000;
@@ -53,7 +57,8 @@ const MAX_DETAIL = 100;
  *
  * `opened` is the first record of each process, and of each file; with `torn` where a crash has left the beginning of a
  * line. `closed` is the last one. The relay never waits: records do, up to 10,000. What came when there was no room is
- * counted, in its place, in a record `lost`. A sink that fails is tried again and again, with the same record: what `write`
+ * counted, in its place, in a record `lost`. Of refusals and limits of strangers, whose key is not proven, 20 are written in
+ * a second; a record `suppressed` counts the others. A sink that fails is tried again and again, with the same record: what `write`
  * has rejected, a sink must not have kept.
  */
 export class AuditLog implements RelayObserver {
@@ -63,6 +68,7 @@ export class AuditLog implements RelayObserver {
   readonly #maxWaiting: number;
   readonly #retryAfter: number;
   readonly #closeTime: number;
+  readonly #now: () => number;
 
   #head = NO_HEAD;
   #sequence = 0;
@@ -71,6 +77,10 @@ export class AuditLog implements RelayObserver {
   /** Records that found no room since there was some, and when the first of them was. */
   #lost = 0;
   #lostTime = '';
+  /** The second, since 1970, in which strangers are being counted, how many were, and how many of them were not written. */
+  #second = 0;
+  #ofStrangers = 0;
+  #suppressed = 0;
   #writing: Promise<void> | undefined;
   #isFailing = false;
   /** The hash of a record that was given to the sink, and what it is of, until the sink has said that it has it. */
@@ -115,6 +125,7 @@ export class AuditLog implements RelayObserver {
     this.#maxWaiting = tuning.maxWaiting ?? MAX_WAITING;
     this.#retryAfter = tuning.retryAfter ?? RETRY_AFTER;
     this.#closeTime = tuning.closeTime ?? CLOSE_TIME;
+    this.#now = tuning.now ?? Date.now;
   }
 
   /** The hash of the last record that was written: whoever notes it elsewhere can notice a removed end. */
@@ -163,6 +174,7 @@ export class AuditLog implements RelayObserver {
 
   async #close(): Promise<void> {
     this.#isClosing = true;
+    this.#flushSuppressed();
     this.#flushLost();
     this.#waiting.push(entryOf('closed', {}));
     this.#write();
@@ -207,6 +219,7 @@ export class AuditLog implements RelayObserver {
   }
 
   refused({ remoteAddress, publicKey, code, message }: RelayRefusal): void {
+    if (publicKey === undefined && !this.#hasRoomForStranger()) return;
     this.#add('refused', {
       remoteAddress: optionalText(remoteAddress),
       publicKey: this.#key(publicKey),
@@ -216,6 +229,7 @@ export class AuditLog implements RelayObserver {
   }
 
   limited({ limit, publicKey, remoteAddress }: RelayLimited): void {
+    if (publicKey === undefined && !this.#hasRoomForStranger()) return;
     this.#add('limited', {
       limit,
       publicKey: this.#key(publicKey),
@@ -256,8 +270,31 @@ export class AuditLog implements RelayObserver {
     return auditText(this.#fullKeys ? text : shortKeysIn(text), max);
   }
 
+  #hasRoomForStranger(): boolean {
+    const second = Math.floor(this.#now() / 1_000);
+    if (second !== this.#second) {
+      this.#flushSuppressed();
+      this.#second = second;
+      this.#ofStrangers = 0;
+    }
+    if (this.#ofStrangers++ < MAX_OF_STRANGERS) return true;
+    this.#suppressed++;
+    return false;
+  }
+
+  /** How many records were not written since the last that was. */
+  #flushSuppressed(): void {
+    const count = this.#suppressed;
+    // Without room it is told later.
+    if (count === 0 || (this.#waiting.length >= this.#maxWaiting && !this.#isClosing)) return;
+    this.#suppressed = 0;
+    this.#waiting.push(entryOf('suppressed', { count }));
+    this.#write();
+  }
+
   #add(event: AuditEvent, fields: object): void {
     if (this.#isClosing) return;
+    if (event !== 'refused' && event !== 'limited') this.#flushSuppressed();
     const entry = entryOf(event, fields);
     if (this.#waiting.length >= this.#maxWaiting) {
       if (this.#lost++ === 0) this.#lostTime = entry.time;

@@ -17,6 +17,7 @@ export type AuditEvent =
   | 'opened'
   | 'closed'
   | 'lost'
+  | 'suppressed'
   | 'registered'
   | 'disconnected'
   | 'refused'

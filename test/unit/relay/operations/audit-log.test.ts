@@ -161,6 +161,23 @@ describe('a log', () => {
     );
   });
 
+  it('does not let strangers fill the disk: of a flood it writes some, and how many there were', async () => {
+    let now = 1_000_000;
+    const log = await openLog({ file }, { now: () => now });
+    for (let i = 0; i < 500; i++) log.limited({ limit: 'unregistered', remoteAddress: ip });
+    // Who has proven a key is written down in any case.
+    log.refused({ remoteAddress: ip, publicKey: key, code: 'KEY_DENIED', message: 'no' });
+    now += 1_000;
+    for (let i = 0; i < 30; i++) log.refused({ remoteAddress: ip, code: 'LINK_LOST', message: 'gone' });
+    await log.close();
+    const records = (await linesOf(file)).map(line => parse(line));
+    const of = (event: string) => records.filter(record => record['event'] === event);
+    expect(of('limited')).toHaveLength(20);
+    expect(of('refused')).toHaveLength(21);
+    expect(of('suppressed').map(({ count }) => count)).toEqual([480, 10]);
+    await verifyAuditLog([file], log.head);
+  });
+
   it('needs a file or a sink, and not both', async () => {
     for (const options of [{}, { file, sink: new MemorySink() }]) {
       await expect(AuditLog.open(options, () => undefined)).rejects.toMatchObject({
