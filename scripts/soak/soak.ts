@@ -25,12 +25,12 @@ interface SoakPlan {
 
 const MIB = 1_048_576;
 /** How far heap and memory outside of it may be from where they were after the warm-up, bytes: the pool of buffers is 8 MiB. */
-const HEAP_TOLERANCE = 8 * MIB;
+const HEAP_TOLERANCE = 4 * MIB;
 /**
  * The same of what the operating system counts, bytes: the allocator keeps what it was given back, and gives it to the next
  * who asks, so that it differs with how much was there at once.
  */
-const RSS_TOLERANCE = 64 * MIB;
+const RSS_TOLERANCE = 32 * MIB;
 const REPORT_EVERY = 10_000;
 /** Each attack is warmed up with once; then so much of the time, milliseconds, all of them together. */
 const WARM_UP = 30_000;
