@@ -25,7 +25,7 @@ interface SoakPlan {
 
 const MIB = 1_048_576;
 /** How far heap and memory outside of it may be from where they were after the warm-up, bytes: the pool of buffers is 8 MiB. */
-const HEAP_TOLERANCE = 4 * MIB;
+const HEAP_TOLERANCE = 8 * MIB;
 /**
  * The same of what the operating system counts, bytes: the allocator keeps what it was given back, and gives it to the next
  * who asks, so that it differs with how much was there at once.

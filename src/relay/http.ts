@@ -20,7 +20,12 @@ export function createRelayServer(timeout: number, tls?: SecureContextOptions): 
     connectionsCheckingInterval: Math.max(100, Math.min(timeout / 2, 5_000)),
   };
   if (tls === undefined) return createServer(options, greet);
-  return createSecureServer({ ...options, ...tls, handshakeTimeout: timeout, minVersion: 'TLSv1.2' }, greet);
+  return createSecureServer({ ...options, ...secure(tls), handshakeTimeout: timeout }, greet);
+}
+
+/** No TLS before 1.2, even where Node was told to allow it. */
+export function secure(context: SecureContextOptions): SecureContextOptions {
+  return { ...context, minVersion: 'TLSv1.2' };
 }
 
 const greet: RequestListener = (_request, response) => {

@@ -9,7 +9,7 @@ import {
 import type { SecureContextOptions } from 'node:tls';
 import { describeError } from '../core/describe-error.js';
 import { Admission } from '../link/admission.js';
-import { createRelayServer } from './http.js';
+import { createRelayServer, secure } from './http.js';
 import { receiveProxyHeader } from './limits/proxy-protocol.js';
 import type { TrustedProxies } from './limits/client-address.js';
 
@@ -130,7 +130,7 @@ export class RelayServer {
 
   /** What TLS connections begin with from now on. Those that there are stay as they are. */
   setSecureContext(context: SecureContextOptions): void {
-    if ('setSecureContext' in this.http) this.http.setSecureContext(context);
+    if ('setSecureContext' in this.http) this.http.setSecureContext(secure(context));
   }
 
   readonly #greet = (socket: Socket): Stranger | undefined => {

@@ -3,6 +3,7 @@ import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { parseAddress } from '../core/address.js';
 import type { Crypto } from '../core/crypto.js';
 import { SecureWebSocketError } from '../core/errors.js';
 import type { Identity } from '../core/identity.js';
@@ -231,8 +232,10 @@ export class Relay extends EventEmitter<RelayEvents> {
   /**
    * Ends all connections of a key, with 4004; they do not come back by themselves, but may be made again unless the key is on the
    * list of those that are denied. Gives how many they were.
+   * @throws SecureWebSocketError with an address code when that is no public key
    */
   disconnect(publicKey: string): number {
+    parseAddress(publicKey);
     const connections = this.#clients?.disconnect(publicKey, 'disconnected by the operator') ?? 0;
     this.#equipment.observer.administered('disconnect', { publicKey, connections });
     return connections;

@@ -367,3 +367,29 @@ describe('who may reach whom', () => {
     expect(await outcome(await scene.client(url, { identity: mallory }))).toBe('PEER_NOT_ALLOWED');
   });
 });
+
+describe('an operator', () => {
+  it('can end the connections of a key: they do not come back by themselves, but may be made again', async () => {
+    const relay = await scene.relay();
+    const { url } = await scene.echo(relay);
+    const [alice, bob] = [await Identity.generate(), await Identity.generate()];
+    // Two links of one key: another token is another link.
+    const hers = [
+      await scene.client(url, { identity: alice, reconnect: true, token: 'one' }),
+      await scene.client(url, { identity: alice, reconnect: true, token: 'two' }),
+    ];
+    const his = await scene.client(url, { identity: bob });
+    for (const socket of [...hers, his]) expect(await outcome(socket)).toBe('open');
+    const ended = hers.map(ending);
+    expect(relay.disconnect(alice.publicKey)).toBe(2);
+    for (const each of ended) {
+      expect(await each).toMatchObject({ code: 1006, error: { code: 'ADMISSION_REFUSED' } });
+    }
+    expect(await exchange(his, 'still here')).toBe('still here');
+    expect(await outcome(await scene.client(url, { identity: alice }))).toBe('open');
+    expect(relay.disconnect((await Identity.generate()).publicKey)).toBe(0);
+    expect(() => relay.disconnect('nobody')).toThrow(
+      expect.objectContaining({ code: 'INVALID_ADDRESS_LENGTH' }),
+    );
+  });
+});
