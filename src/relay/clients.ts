@@ -15,7 +15,7 @@ import { ClientGrant } from './admission/client-grant.js';
 import { ConnectedKeys } from './connected-keys.js';
 import type { Equipment } from './equipment.js';
 import type { Keepalive } from './keepalive.js';
-import { type Admittance, Entrance } from './limits/entrance.js';
+import { Admittance, Entrance } from './limits/entrance.js';
 import { Throttle } from './limits/throttle.js';
 import { TrafficLimit } from './limits/traffic-limit.js';
 import {
@@ -133,31 +133,28 @@ export class Clients {
       return;
     }
     const admittance = this.#entrance.enter(remoteAddress);
-    if ('status' in admittance) {
+    if (!(admittance instanceof Admittance)) {
       const { status, limit, message } = admittance;
       refuseUpgrade(socket, status, message);
       this.#equipment.observer.limited({ limit, remoteAddress });
       this.#refused({ remoteAddress, code: 'TOO_MANY_CONNECTIONS', message });
       return;
     }
-    // Also when the upgrade is refused.
-    socket.on('close', admittance.leave);
     // The answer to the upgrade and the challenge leave together.
     socket.cork();
     if (acceptUpgrade(request, socket)) {
-      const connection = new RelayConnection(this.#owner);
+      const connection = new RelayConnection(this.#owner, admittance);
       connection.socket.attach(socket, head);
-      this.#register(connection, request, remoteAddress, admittance);
+      this.#register(connection, request, remoteAddress);
+    } else {
+      socket.on('close', () => {
+        admittance.leave();
+      });
     }
     socket.uncork();
   }
 
-  #register(
-    connection: RelayConnection,
-    request: IncomingMessage,
-    remoteAddress: string | undefined,
-    admittance: Admittance,
-  ): void {
+  #register(connection: RelayConnection, request: IncomingMessage, remoteAddress: string | undefined): void {
     const identity = this.#identity;
     this.#connections.add(connection);
     const { addresses, userId, deviceId, registrationTimeout, maxFrame } = this.#options;
@@ -180,7 +177,7 @@ export class Clients {
       request,
     ).then(
       link => {
-        admittance.registered();
+        connection.admittance?.registered();
         this.#welcome(request.socket);
         this.#connect(connection, link, arrival);
       },
@@ -328,6 +325,7 @@ export class Clients {
 
   #forget(connection: RelayConnection): void {
     this.#connections.delete(connection);
+    connection.admittance?.leave();
     if (this.#connections.size > 0) return;
     for (const resolve of this.#allClosed) resolve();
     this.#allClosed.clear();

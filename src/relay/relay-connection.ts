@@ -4,6 +4,7 @@ import type { RawSocketListener } from '../websocket/raw-socket.js';
 import { type ConnectionKind, WebSocketConnection } from '../websocket/web-socket-connection.js';
 import type { ClientGrant } from './admission/client-grant.js';
 import type { Watched } from './keepalive.js';
+import type { Admittance } from './limits/entrance.js';
 import type { Throttle } from './limits/throttle.js';
 import type { RouterConnection } from './router-connection.js';
 import type { RouterPort } from './router.js';
@@ -44,6 +45,7 @@ export function relayKind(maxPayload: number): ConnectionKind {
  */
 export class RelayConnection implements RouterConnection, RawSocketListener, Watched, HeldWrites {
   readonly socket: WebSocketConnection;
+  readonly admittance: Admittance | undefined;
   /** When it was registered, of the clock of `performance.now()`. */
   registeredAt = 0;
   /** The next one that has the same key, in a list that `ConnectedKeys` keeps. */
@@ -59,8 +61,10 @@ export class RelayConnection implements RouterConnection, RawSocketListener, Wat
   #held = 0;
   #isInBatch = false;
 
-  constructor(owner: RelayConnectionOwner) {
+  /** `admittance`: the places that it takes. */
+  constructor(owner: RelayConnectionOwner, admittance?: Admittance) {
     this.#owner = owner;
+    this.admittance = admittance;
     this.socket = new WebSocketConnection(owner.kind, this);
   }
 

@@ -20,12 +20,35 @@ export interface TurnedAway {
   readonly message: string;
 }
 
-/** The places of one connection. */
-export interface Admittance {
+/** The places of one connection. A relay has very many of them: closures would take more memory. */
+export class Admittance {
+  readonly #gone: () => void;
+  readonly #leaveIp: () => void;
+  /** Until the client has proven its key. */
+  #leaveUnregistered: (() => void) | undefined;
+  #isInside = true;
+
+  /** `gone` is called once. */
+  constructor(gone: () => void, leaveIp: () => void, leaveUnregistered: () => void) {
+    this.#gone = gone;
+    this.#leaveIp = leaveIp;
+    this.#leaveUnregistered = leaveUnregistered;
+  }
+
   /** The client has proven its key. */
-  readonly registered: () => void;
+  registered(): void {
+    this.#leaveUnregistered?.();
+    this.#leaveUnregistered = undefined;
+  }
+
   /** The connection is gone. Safe to call again. */
-  readonly leave: () => void;
+  leave(): void {
+    if (!this.#isInside) return;
+    this.#isInside = false;
+    this.registered();
+    this.#leaveIp();
+    this.#gone();
+  }
 }
 
 /** Counts connections from their upgrade on, and says when there are too many: before anything is known of who is there. */
@@ -35,6 +58,9 @@ export class Entrance {
   readonly #unregistered: Admission;
   readonly #byIp: Occupancy;
   #connections = 0;
+  readonly #gone = (): void => {
+    this.#connections -= 1;
+  };
 
   constructor(limits: EntranceLimits) {
     this.#limits = limits;
@@ -75,17 +101,7 @@ export class Entrance {
       return away(503, 'accept_rate', 'Too many connections are being made. Try again later.');
     }
     this.#connections += 1;
-    let inside = true;
-    return {
-      registered: place,
-      leave: () => {
-        if (!inside) return;
-        inside = false;
-        this.#connections -= 1;
-        place();
-        leaveIp();
-      },
-    };
+    return new Admittance(this.#gone, leaveIp, place);
   }
 }
 
