@@ -4,12 +4,14 @@ import { VERSION } from '../core/version.js';
 import { AdmissionControl } from './admission/admission-control.js';
 import { ReachPolicy } from './admission/reach-policy.js';
 import { KeyTraffic } from './limits/key-traffic.js';
+import { checkAppendable } from './operations/appendable.js';
 import { AuditLog } from './operations/audit-log.js';
 import { Certificate } from './operations/certificate.js';
 import { InternalServer } from './operations/internal-server.js';
 import { createLogger, type FileLogger, LogObserver } from './operations/log.js';
 import { Metrics } from './operations/metrics.js';
 import { observeAll } from './operations/observers.js';
+import { allOf } from './problems.js';
 import type { RelayObserver, RelaySnapshot } from './relay-observer.js';
 import type { CheckedOptions } from './relay-options.js';
 
@@ -78,23 +80,37 @@ export class Equipment {
     }
   }
 
+  /** Whether `open` would succeed, as far as that can be told without writing or listening anywhere. */
+  async check(): Promise<void> {
+    const { audit, log } = this.#options;
+    const auditFile = audit?.file;
+    const logFile = log === undefined || 'info' in log ? undefined : log.file;
+    await allOf([
+      this.load(),
+      auditFile === undefined ? undefined : checkAppendable('audit log', auditFile),
+      logFile === undefined ? undefined : checkAppendable('log file', logFile),
+    ]);
+  }
+
   /** Reads what decides: certificates, lists, rules, keys of tokens. Talks to nobody. */
   async load(): Promise<void> {
     const { tls, admission, reach, keyFramesPerSecond, keyBytesPerSecond, keyLimiters } = this.#options;
-    if (tls !== undefined) {
-      this.certificate = new Certificate(tls, this.observer);
-      this.context = await this.certificate.open();
-    }
+    if (tls !== undefined) this.certificate = new Certificate(tls, this.observer);
     if (admission !== undefined) {
       this.admission = new AdmissionControl(admission, this.observer, () => {
         this.#relay.listsChanged();
       });
-      await this.admission.start();
     }
     if (reach !== undefined) {
       this.reach = new ReachPolicy(reach, this.observer, () => undefined);
-      await this.reach.start();
     }
+    await allOf([
+      this.certificate?.open().then(context => {
+        this.context = context;
+      }),
+      this.admission?.start(),
+      this.reach?.start(),
+    ]);
     if (keyFramesPerSecond !== undefined || keyBytesPerSecond !== undefined) {
       this.keyTraffic = await KeyTraffic.create({
         framesPerSecond: keyFramesPerSecond,

@@ -3,7 +3,7 @@ import { createServer as createSecureServer, type Server as SecureServer } from 
 import type { SecureContextOptions } from 'node:tls';
 
 const GREETING =
-  'This is a secure-websocket relay. It speaks WebSocket only: dial it as wss://<this host>/<address of a peer>.\n';
+  'This is a secure-websocket relay. It speaks WebSocket only: dial its URL with a slash and the address of a peer behind it.\n';
 
 /**
  * An HTTP server that tells whoever comes without a WebSocket where they are, and waits for nobody: `timeout` in

@@ -104,15 +104,16 @@ export class Relay extends EventEmitter<RelayEvents> {
   }
 
   /**
-   * Reads everything that the options name (certificates, lists, rules, keys of tokens) and listens nowhere: for those who
-   * want to know whether it would start. Rejects with what is wrong.
+   * Reads everything that the options name (certificates, lists, rules, keys of tokens), looks whether logs can be written,
+   * and listens nowhere: for those who want to know whether it would start. Rejects with what is wrong; where that is
+   * more than one thing, with an error whose `cause` is an array of them.
    */
   async check(): Promise<void> {
     const nobody = { observer: {}, snapshot: () => this.snapshot(), isReady: () => false };
     const ignored = (): void => undefined;
     const equipment = new Equipment(this.#options, { ...nobody, listsChanged: ignored, failed: ignored });
     try {
-      await equipment.load();
+      await equipment.check();
     } finally {
       await equipment.close();
     }

@@ -1,4 +1,5 @@
 import { SecureWebSocketError } from '../../core/errors.js';
+import { allOf } from '../problems.js';
 import type { RelayObserver } from '../relay-observer.js';
 import type {
   AdmissionDecision,
@@ -69,9 +70,7 @@ export class AdmissionControl {
    */
   async start(): Promise<void> {
     try {
-      await this.#deny?.open();
-      await this.#allow?.open();
-      await this.#tokens?.start();
+      await allOf([this.#deny?.open(), this.#allow?.open(), this.#tokens?.start()]);
     } catch (error) {
       this.close();
       throw error;
@@ -87,8 +86,14 @@ export class AdmissionControl {
     let admitted: Admitted = {};
     let token: Admitted | undefined;
     if (this.#tokens !== undefined) {
+      const since = performance.now();
       const decision = await this.#tokens.verify(request.token, publicKey);
-      if ('refused' in decision) return decision;
+      if ('refused' in decision) {
+        if (decision.refused === 'ADMISSION_UNAVAILABLE') {
+          this.#asked(since, 'unavailable', this.#tokens.failure ?? new Error(decision.message));
+        }
+        return decision;
+      }
       admitted = token = decision;
     }
     for (const ask of [

@@ -40,6 +40,11 @@ export class RemoteKeys {
     this.#listener = listener;
   }
 
+  /** Why the last attempt has failed, if it has. */
+  get failure(): Error | undefined {
+    return this.#failure?.error;
+  }
+
   /** Asks nobody yet: a relay must be able to start before whoever issues the tokens. */
   async start(): Promise<void> {
     const jose = await import('jose');
@@ -96,9 +101,12 @@ export class RemoteKeys {
     } catch (reason) {
       // What `fetch` throws says nothing: the cause does.
       const cause = reason instanceof TypeError ? (reason.cause ?? reason) : reason;
-      const error = new Error(`The keys at "admission.jwt.jwksUrl" cannot be had: ${describeError(cause)}`, {
-        cause: reason,
-      });
+      const error = new Error(
+        `The keys for tokens at ${withoutQuery(this.#url)} cannot be had: ${describeError(cause)}`,
+        {
+          cause: reason,
+        },
+      );
       const told = this.#failure?.told === true;
       this.#failure = { error, until: performance.now() + RETRY, told: true };
       if (!told && !this.#stop.signal.aborted) this.#listener.failed(error);
@@ -148,4 +156,9 @@ function isKeySet(text: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** As it may be told: a query may hold a secret. */
+function withoutQuery({ origin, pathname }: URL): string {
+  return origin + pathname;
 }

@@ -103,6 +103,11 @@ export class TokenVerifier {
     }
   }
 
+  /** Why the keys cannot be had, if they cannot. */
+  get failure(): Error | undefined {
+    return this.#remote?.failure;
+  }
+
   /** Reads the keys again, now. Resolves when they are in use, or the listener has been told why not. */
   async reload(): Promise<void> {
     await this.#file?.reload();

@@ -37,6 +37,8 @@ export class Certificate {
   /** What the files hold. */
   #pair: Pair = { cert: '', key: '' };
   #inUse: Pair | undefined;
+  /** It was told that what the files hold cannot be used. */
+  #isWrong = false;
   #expiresAt = 0;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
@@ -108,13 +110,20 @@ export class Certificate {
   #consider(patience: number): void {
     clearTimeout(this.#timer);
     const pair = this.#pair;
-    if (pair.cert === this.#inUse?.cert && pair.key === this.#inUse.key) return;
+    if (pair.cert === this.#inUse?.cert && pair.key === this.#inUse.key) {
+      // What did not fit has been taken back.
+      if (this.#isWrong) this.#observer.reloaded?.('certificate');
+      this.#isWrong = false;
+      return;
+    }
     try {
       const context = this.#use(pair);
+      this.#isWrong = false;
       this.onContext?.(context);
       this.#observer.reloaded?.('certificate');
     } catch (error) {
       if (patience === 0) {
+        this.#isWrong = true;
         this.#observer.reloaded?.('certificate', error as Error);
         return;
       }

@@ -3,6 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { describeError } from '../../core/describe-error.js';
 import { SecureWebSocketError } from '../../core/errors.js';
 import type { AuditSink } from '../relay-options.js';
+import { FileLock } from './file-lock.js';
 import { describeTorn, looksWhole, MAX_AUDIT_LINE, readAuditLine, type TornEnd } from './audit-record.js';
 
 /** Nothing further from the end of a file is read: several torn lines, and a whole one before them. */
@@ -24,6 +25,7 @@ export class FileAuditSink implements AuditSink {
   /** The file does not end with a line break. */
   #isOpenEnded = false;
   #torn: TornEnd | undefined;
+  #lock: FileLock | undefined;
 
   constructor(path: string) {
     if (path === '') throw new SecureWebSocketError('INVALID_ARGUMENT', 'An audit log needs a path.');
@@ -41,13 +43,15 @@ export class FileAuditSink implements AuditSink {
   /**
    * Opens the file, unless it is open, and reads its last whole line.
    *
-   * @throws SecureWebSocketError `INVALID_ARGUMENT` when the file cannot be opened, or is no audit log
+   * @throws SecureWebSocketError `INVALID_ARGUMENT` when the file cannot be opened, is no audit log, or is that of another
+   *   relay
    */
   async last(): Promise<string | undefined> {
-    this.#handle ??= await this.#open();
-    const { size } = await this.#handle.stat();
+    if (this.#handle === undefined) await this.#begin();
+    const handle = this.#handle as unknown as FileHandle;
+    const { size } = await handle.stat();
     const start = Math.max(0, size - MAX_END);
-    const end = await readFrom(this.#handle, start, size - start);
+    const end = await readFrom(handle, start, size - start);
     this.#isOpenEnded = end.length > 0 && end.at(-1) !== NEWLINE;
     const { line, torn } = this.#lastLine(end, start === 0);
     this.#torn = torn;
@@ -90,8 +94,27 @@ export class FileAuditSink implements AuditSink {
 
   async close(): Promise<void> {
     const handle = this.#handle;
-    this.#handle = undefined;
-    await finish(handle);
+    const lock = this.#lock;
+    this.#handle = this.#lock = undefined;
+    try {
+      await finish(handle);
+    } finally {
+      await lock?.release();
+    }
+  }
+
+  /** Two that write to one file would each go on from their own last line, and neither chain could be verified. */
+  async #begin(): Promise<void> {
+    const lock = await FileLock.acquire(this.#path);
+    if (lock === 'taken')
+      throw this.#invalid('is being written by another relay: give each of them a file of its own');
+    try {
+      this.#handle = await this.#open();
+    } catch (error) {
+      await lock?.release();
+      throw error;
+    }
+    this.#lock = lock;
   }
 
   async #open(): Promise<FileHandle> {

@@ -186,7 +186,7 @@ export class LogObserver implements RelayObserver {
     ]);
     this.#logger.info(
       { event: 'administered', action, detail: Object.fromEntries(short) as Record<string, string | number> },
-      'An operator did something.',
+      `An operator's doing: ${action}.`,
     );
   }
 

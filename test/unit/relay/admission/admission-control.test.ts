@@ -1,4 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { SignJWT } from 'jose';
@@ -336,6 +338,29 @@ describe('AdmissionControl', () => {
     await control.reload();
     question.answer({ allow: true });
     expect(code(await decided)).toBe('KEY_DENIED');
+  });
+
+  it('tells when the keys for tokens cannot be had, and why', async () => {
+    // A port that nobody listens at any more.
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    server.close();
+    await once(server, 'close');
+    const jwt = {
+      jwksUrl: `http://127.0.0.1:${String(port)}/keys?secret=1`,
+      issuer: 'https://login.example',
+      audience: 'relay',
+      algorithms: ['EdDSA'],
+    };
+    const { control, asked } = await started({ jwt });
+    // Its header is all that is looked at before the keys are.
+    const token = `${Buffer.from('{"alg":"EdDSA"}').toString('base64url')}.e30.AA`;
+    expect(code(await control.decide(request(a, { token })))).toBe('ADMISSION_UNAVAILABLE');
+    expect(asked).toEqual([
+      ['unavailable', expect.stringContaining(`127.0.0.1:${String(port)}/keys cannot be had`)],
+    ]);
+    expect(JSON.stringify(asked)).not.toContain('secret');
   });
 
   it('ends with those who wait', async () => {

@@ -1,5 +1,16 @@
 import { createHash } from 'node:crypto';
-import { appendFile, mkdtemp, open, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  link,
+  mkdtemp,
+  open,
+  readFile,
+  rename,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -443,7 +454,9 @@ describe('a sink that fails', () => {
 
   it('when somebody else writes to the file says so', async () => {
     const log = await openLog();
-    const other = await openLog();
+    // Under another name, where the lock does not see it.
+    await link(file, `${file}.2`);
+    const other = await openLog({ file: `${file}.2` });
     await other.close();
     const broken = await breakWrites(0);
     log.registered(client, 1);
