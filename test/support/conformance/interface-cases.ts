@@ -7,7 +7,7 @@ const OWN_READ_ONLY = [
   ...['publicKey', 'peerPublicKey', 'serverPublicKey', 'handshakeHash'],
   ...['drained', 'readable', 'writable'],
 ];
-const OWN_HANDLERS = ['onreconnecting', 'onreconnected'];
+const OWN_HANDLERS = ['onreconnecting', 'onreconnected', 'onthrottled'];
 const WRITABLE = ['onopen', 'onmessage', 'onerror', 'onclose', 'binaryType'];
 
 export const interfaceCases: readonly ConformanceCase[] = [
