@@ -30,8 +30,10 @@ environment, then the file, then the default.
   values in the environment, and the file has an array. One that is given replaces the whole list of what counts less.
 - Secrets are given as files only: command lines and environments show in lists of processes.
 
-What is unknown, or cannot be what it is, ends the relay before it listens, and all of it is told at once. So does
-\`secure-websocket relay --check-config\`, which starts nothing, and shows what is in effect.
+What is unknown, or cannot be what it is, ends the relay before it listens, and all of it is told at once. Files that are
+named are looked at when all settings are right. \`secure-websocket relay --check-config\` starts nothing: it tells all that is
+wrong with the settings, and that files were not looked at yet; when nothing is, all that is wrong with files (lists, keys,
+certificates, the identity, logs that cannot be written); and when all is well, what is in effect.
 
 \`\`\`yaml
 # relay.yaml
@@ -41,7 +43,7 @@ tls-key: certificates/key.pem
 public-url: [wss://relay.example, wss://relay.example.org]
 max-connections: 50000
 keepalive-interval: 1m
-internal-port: 9090
+internal-port: 9464
 \`\`\`
 `;
 

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import { describeError } from '../core/describe-error.js';
 import { SecureWebSocketError } from '../core/errors.js';
 import { verifyAuditLog } from '../relay/operations/audit-verify.js';
@@ -46,6 +46,14 @@ export const audit = defineCommand({
     }
 
     const { lines, head, torn } = await verified(files, values.head, values.from);
+    // Nothing in a chain says how it ends: a file that was emptied would not be missed.
+    const empty = lines === 0 ? files : await emptyOf(files);
+    if (empty.length > 0) {
+      throw new CommandError(`${empty.join(', ')} ${empty.length === 1 ? 'is' : 'are'} empty.`, {
+        exitCode: ExitCode.FAILED,
+        hint: 'A log begins with a record "opened", which is written when the relay starts: it was removed, or no relay writes here.',
+      });
+    }
     terminal.print(`The log is whole: ${lines} ${lines === 1 ? 'record' : 'records'}.`);
     if (torn > 0) {
       const what = torn === 1 ? 'one line' : `${torn} lines`;
@@ -55,6 +63,12 @@ export const audit = defineCommand({
     return ExitCode.OK;
   },
 });
+
+async function emptyOf(files: readonly string[]): Promise<string[]> {
+  const sizes = await Promise.all(files.map(file => stat(file)));
+  // Of a pipe nobody knows how much was in it.
+  return files.filter((_, index) => sizes[index]?.isFile() === true && sizes[index].size === 0);
+}
 
 async function verified(
   files: readonly string[],

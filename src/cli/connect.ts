@@ -3,7 +3,7 @@ import { defineCommand } from './command.js';
 import { checkEnd, leave, tellMissing } from './ending.js';
 import { Exchange } from './exchange.js';
 import { ExitCode } from './exit-code.js';
-import { chooseIdentity, identityOptions } from './identity.js';
+import { chooseIdentity, explainNewIdentity, identityOptions } from './identity.js';
 import { interruption } from './interruption.js';
 import { checkSubprotocols, parseUrl } from './location.js';
 import { DIAL_OPTIONS, tlsOptions, tokenIn } from './network.js';
@@ -80,7 +80,10 @@ export const connect = defineCommand({
     const { reconnect, direct, binary, protocol: protocols } = values;
     const options = { protocols, isStream: binary, identity, serverKey, tls, token, direct, reconnect };
     const report = new ConnectReport(terminal);
-    const dialled = await Promise.race([dialPeer(url, options, report, abort.signal), interrupted]);
+    const dialling = dialPeer(url, options, report, abort.signal).catch((error: unknown) => {
+      throw explainNewIdentity(error, created);
+    });
+    const dialled = await Promise.race([dialling, interrupted]);
     if (typeof dialled === 'string') {
       abort.abort();
       return ExitCode[dialled];

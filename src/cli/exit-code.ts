@@ -18,6 +18,8 @@ export const ExitCode = {
 export class UsageError extends Error {
   /** Each of what is wrong, one sentence or two. */
   readonly problems: readonly string[];
+  /** What is to be said behind them. */
+  note: string | undefined;
 
   constructor(...problems: readonly string[]) {
     super(problems.join('\n'));

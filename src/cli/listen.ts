@@ -5,7 +5,7 @@ import { defineCommand } from './command.js';
 import { amountMissing, checkEnd, leave } from './ending.js';
 import { CloseCode, Exchange } from './exchange.js';
 import { CommandError, ExitCode, UsageError } from './exit-code.js';
-import { chooseIdentity, identityOptions } from './identity.js';
+import { chooseIdentity, explainNewIdentity, identityOptions } from './identity.js';
 import { interruption } from './interruption.js';
 import { webSocketUrl, withoutCredentials } from './location.js';
 import {
@@ -115,7 +115,7 @@ export const listen = defineCommand({
         resolve('stopped');
       });
     });
-    const started = await Promise.race([interrupted, server.ready.catch(startFailure(values))]);
+    const started = await Promise.race([interrupted, server.ready.catch(startFailure(values, created))]);
     if (started !== undefined) {
       server.close();
       return values.once ? ExitCode[started] : ExitCode.OK;
@@ -203,9 +203,10 @@ function watchRelay(server: SecureWebSocketServer, terminal: Terminal): void {
   });
 }
 
-function startFailure(values: Values): (error: unknown) => never {
+function startFailure(values: Values, created: string | undefined): (error: unknown) => never {
   return error => {
-    if (values.relay !== undefined || error instanceof SecureWebSocketError) throw error;
+    if (values.relay !== undefined || error instanceof SecureWebSocketError)
+      throw explainNewIdentity(error, created);
     const { host, port = DEFAULT_PORT } = values;
     throw listenFailure(error, host === undefined ? `port ${port}` : `${host}, port ${port}`);
   };

@@ -1,8 +1,13 @@
 #!/usr/bin/env node
+import type { Socket } from 'node:net';
 import { isatty } from 'node:tty';
 import type { Io, Signal } from './io.js';
 import { ExitCode } from './exit-code.js';
 import { run } from './run.js';
+import { socketsGone } from './sockets-gone.js';
+
+/** How long the last that was sent may take to leave, milliseconds. */
+const PATIENCE = 500;
 
 let onSignal: ((signal: Signal) => void) | undefined;
 
@@ -41,5 +46,12 @@ const io: Io = {
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, signalled);
 
+const code = await run(process.argv.slice(2), io);
+// From here on a signal ends it at once.
+onSignal = undefined;
+// Started by others, these may be sockets, too, which they close.
+for (const stream of [process.stdin, process.stdout, process.stderr] as readonly Partial<Socket>[])
+  stream.unref?.();
+await socketsGone(() => process.getActiveResourcesInfo(), PATIENCE);
 // Input that nobody reads any more would keep the process.
-process.exit(await run(process.argv.slice(2), io));
+process.exit(code);

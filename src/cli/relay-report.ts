@@ -21,7 +21,7 @@ export interface RelayReport {
   draining(signal: Signal, connections: number): void;
   /** That is over. */
   drained(): void;
-  /** A file was read again because it has changed, or could not be: what was there before stays in use. */
+  /** A file was read again because it has changed, or could not be: what was in use before stays in use. */
   reloaded(what: Reloadable, error?: Error): void;
   /** All of them were looked at, because somebody asked; what came of each is told by `reloaded`. */
   reload(error?: unknown): void;
@@ -88,7 +88,7 @@ export class TextReport implements RelayReport {
     else
       this.#terminal.error(
         `The new ${name} cannot be used: ${error.message}`,
-        'What was there before stays in use.',
+        'What was in use before, if anything, stays in use.',
       );
   }
 

@@ -1,7 +1,7 @@
 import { describeError } from '../core/describe-error.js';
 import { SecureWebSocketError } from '../core/errors.js';
 import { Relay, type RelayOptions } from '../relay/relay.js';
-import { type CheckableRelay, checkConfiguration } from './check-config.js';
+import { type CheckableRelay, checkConfiguration, FILES_NOT_CHECKED, problemsOf } from './check-config.js';
 import type { Command } from './command.js';
 import { configuredOptions, textOf } from './configured-options.js';
 import { type CommandError, ExitCode, UsageError } from './exit-code.js';
@@ -92,7 +92,11 @@ async function run(scanned: ScannedOptions, terminal: Terminal, io: Io): Promise
   const isOn = (name: keyof typeof COMMAND_OPTIONS): boolean => scanned.given.get(name) === true;
   const { configuration, problems } = await readConfiguration(scanned, io.env);
   const unexpected = scanned.positionals.map(argument => `Unexpected argument "${argument}".`);
-  if (problems.length + unexpected.length > 0) throw new UsageError(...problems, ...unexpected);
+  if (problems.length + unexpected.length > 0) {
+    const error = new UsageError(...problems, ...unexpected);
+    if (isOn('check-config')) error.note = FILES_NOT_CHECKED;
+    throw error;
+  }
   if (isOn('check-config')) {
     const make = (options: RelayOptions): CheckableRelay => new Relay(options);
     await checkConfiguration(configuration, make, terminal, isOn('json'));
@@ -112,6 +116,8 @@ async function run(scanned: ScannedOptions, terminal: Terminal, io: Io): Promise
   try {
     await server.listen();
   } catch (error) {
+    if (error instanceof SecureWebSocketError && Array.isArray(error.cause))
+      throw new UsageError(...problemsOf(error, configuration));
     throw startFailure(error, options);
   }
   if (created !== undefined) terminal.status(`A new identity was made: ${created}`);

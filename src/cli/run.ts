@@ -73,6 +73,7 @@ function tell(error: unknown, terminal: Terminal, command: Command | undefined):
     const more = `See secure-websocket ${command ? `${command.name} ` : ''}--help`;
     for (const [index, problem] of error.problems.entries())
       terminal.error(problem, index === error.problems.length - 1 ? more : undefined);
+    if (error.note !== undefined) terminal.status(error.note);
   } else if (error instanceof CommandError || error instanceof SecureWebSocketError) {
     terminal.error(error.message, hintFor(error));
   } else {

@@ -1,11 +1,16 @@
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Identity } from '../../src/core/identity.js';
+import { MemoryKeyStore } from '../../src/link/memory-key-store.js';
+import { Relay, type RelayClient } from '../../src/relay/relay.js';
+import { SecureWebSocketServer } from '../../src/socket/node-secure-web-socket-server.js';
 import { CERTIFICATE, CERTIFICATE_KEY } from '../support/certificate.js';
 import { type BuiltCli, buildCli, CliProcess } from '../support/cli-process.js';
+import { adapted, freePort, Nginx, nginxToTest } from '../support/nginx.js';
 
 // The relay as its operator meets it: a real process, configured from files, variables and options, and its signals.
 
@@ -16,6 +21,7 @@ const posix = process.platform !== 'win32';
 let cli: BuiltCli;
 let home: string;
 const processes = new Set<CliProcess>();
+const cleanUp: (() => void | Promise<void>)[] = [];
 
 beforeAll(async () => {
   cli = await buildCli();
@@ -30,6 +36,7 @@ afterEach(async () => {
   for (const child of processes) child.kill();
   await Promise.all([...processes].map(child => child.exit));
   processes.clear();
+  for (const clean of cleanUp.splice(0)) await clean();
   await rm(home, { recursive: true, force: true });
 });
 
@@ -96,6 +103,29 @@ describe('the configuration of a relay', () => {
     }
   });
 
+  it('is checked in rounds at most two: first what it says, then all that it names', async () => {
+    const allow = await write('allow.txt', 'nobody\n');
+    const audit = join(home, 'none', 'audit.jsonl');
+    const settings = `deny-keys: ${join(home, 'deny.txt')}\nallow-keys: ${allow}\naudit-log: ${audit}\n`;
+    const config = await write('relay.yaml', `${settings}identity: ${home}\nmax-frames: 1\n`);
+    const first = start(['relay', '--config', config, '--check-config']);
+    expect(await first.exit).toBe(2);
+    expect(first.stderr.text).toBe(
+      `error: ${config}:5: there is no setting max-frames. Did you mean max-frame?\n` +
+        '  See secure-websocket relay --help\n' +
+        'What the settings name (certificates, keys, lists, logs) was not looked at yet: mend this, and check again.\n',
+    );
+    await write('relay.yaml', `${settings}identity: ${home}\n`);
+    const second = start(['relay', '--config', config, '--check-config']);
+    expect(await second.exit).toBe(2);
+    const told = [...second.stderr.text.matchAll(/^error: (.*)$/gm)].map(([, text = '']) => text);
+    expect(told).toHaveLength(4);
+    for (const [line, name] of ['deny-keys', 'allow-keys', 'audit-log', 'identity'].entries())
+      expect(told).toContainEqual(expect.stringContaining(`${config}:${line + 1}: ${name}: `));
+    expect(second.stderr.text).not.toContain('not looked at yet');
+    expect((await readdir(home)).sort()).toEqual(['allow.txt', 'relay.yaml']);
+  });
+
   it('has a page for operators, if one is wanted', async () => {
     const relay = await startRelay(['--internal-port', '0']);
     const [, url = ''] = await relay.says(/^Status at +(http:\S+)$/m);
@@ -107,6 +137,90 @@ describe('the configuration of a relay', () => {
     await second.tells(
       `error: Another program listens at 127.0.0.1, port ${port} already.\n  Choose another with --internal-port`,
     );
+  });
+});
+
+describe('a key that is refused', () => {
+  it('is said last to have been made just now, if it was', async () => {
+    const relay = await startRelay(['--allow-keys', await write('allow.txt', '')]);
+    const typo = join(home, 'typo.key');
+    const hint =
+      `\n  A new identity was made for this, as there was none: ${typo}. If you have another, name its file with ` +
+      '--identity. Ask whoever runs the relay to add this key to its list: "secure-websocket keygen --show" prints it.\n';
+    for (const args of [
+      ['connect', `${relay.url}/${'1a'.repeat(32)}`],
+      ['listen', '--relay', relay.url],
+    ]) {
+      await rm(typo, { force: true });
+      const made = start([...args, '--identity', typo]);
+      expect(await made.exit).toBe(3);
+      expect(made.stderr.text).toContain('error: ');
+      expect(made.stderr.text.slice(-hint.length)).toBe(hint);
+      const kept = start([...args, '--identity', typo]);
+      expect(await kept.exit).toBe(3);
+      expect(kept.stderr.text).not.toContain('new identity');
+    }
+  });
+});
+
+describe('the end of a connection over TLS', () => {
+  /** Has `connect` say something to a server behind `relay`, and tells how that ended for the relay. */
+  async function endings(relay: Relay, url: string, ca: string): Promise<number[]> {
+    const server = new SecureWebSocketServer({
+      relay: url,
+      keyStore: new MemoryKeyStore(),
+      tls: { ca: await readFile(ca) },
+    });
+    cleanUp.push(() => {
+      server.close();
+    });
+    await server.ready;
+    const codes: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      const ended = once(relay, 'disconnection') as Promise<[RelayClient, number]>;
+      const connect = start(['connect', '--ephemeral', '--ca', ca, String(server.url)]);
+      connect.stdin.end('hello\n');
+      expect(await connect.exit).toBe(0);
+      codes.push((await ended)[1]);
+    }
+    return codes;
+  }
+
+  it('is in order at the relay, though the process ends at once', async () => {
+    const ca = await write('cert.pem', CERTIFICATE);
+    const tls = { certFile: ca, keyFile: await write('key.pem', CERTIFICATE_KEY) };
+    const relay = new Relay({ port: 0, keyStore: new MemoryKeyStore(), tls });
+    cleanUp.push(() => relay.close());
+    await relay.listen();
+    expect(await endings(relay, relay.url, ca)).toEqual([1000, 1000, 1000]);
+  });
+
+  it.skipIf(nginxToTest() === undefined)('is in order behind nginx', async () => {
+    const nginx = await Nginx.prepare();
+    const [port, relayPort] = [await freePort(), await freePort()];
+    const url = `wss://localhost:${String(port)}/relay`;
+    const relay = new Relay({
+      port: relayPort,
+      host: '127.0.0.1',
+      path: '/relay',
+      addresses: [`wss://localhost:${String(port)}`],
+      keyStore: new MemoryKeyStore(),
+    });
+    cleanUp.push(async () => {
+      await relay.close();
+      await nginx.stop();
+    });
+    await relay.listen();
+    await nginx.start(
+      `http {\n${adapted('deploy/nginx.conf', {
+        'listen 443 ssl;': `listen 127.0.0.1:${String(port)} ssl;`,
+        'listen [::]:443 ssl;': '',
+        '/etc/letsencrypt/live/relay.example/fullchain.pem': nginx.certFile,
+        '/etc/letsencrypt/live/relay.example/privkey.pem': nginx.keyFile,
+        '127.0.0.1:8080': `127.0.0.1:${String(relayPort)}`,
+      })}\n}`,
+    );
+    expect(await endings(relay, url, nginx.certFile)).toEqual([1000, 1000, 1000]);
   });
 });
 
@@ -155,7 +269,7 @@ describe.runIf(posix)('signals to a relay', () => {
     await write('allowed', 'no key\n');
     relay.kill('SIGHUP');
     await relay.tells(
-      /error: The new list of allowed keys cannot be used: [^]*What was there before stays in use\./,
+      /error: The new list of allowed keys cannot be used: [^]*What was in use before, if anything, stays in use\./,
     );
     relay.kill('SIGINT');
     expect(await relay.exit).toBe(0);

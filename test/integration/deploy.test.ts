@@ -85,11 +85,36 @@ describe('deploy/relay.yaml', () => {
     expect(io.stdout.utf8).toContain('The configuration is valid.');
   });
 
-  it('is not valid without the files that it names', async () => {
+  it('is like the one in the README, which is valid, too', async () => {
+    const readme = await readFile('README.md', 'utf8');
+    const [, text = ''] = /^```yaml\n(# relay\.yaml\n[^]*?)^```/m.exec(readme) ?? [];
+    const short = parse(text) as Record<string, unknown>;
+    const long = parse(await readFile('deploy/relay.yaml', 'utf8')) as Record<string, unknown>;
+    for (const name of ['host', 'port', 'internal-port', 'log-level', 'audit-log', 'jwt-key-claim'])
+      expect(short[name], name).toBe(long[name]);
+    for (const name of ['public-url', 'trusted-proxy', 'jwt-audience'])
+      expect([short[name]], name).toEqual(long[name]);
+    const folder = await temporaryFolder();
+    const log = '/var/log/secure-websocket-relay/';
+    expect(text).toContain(log);
+    const config = path.join(folder, 'relay.yaml');
+    await writeFile(config, text.replaceAll(log, `${folder}/`));
+    const io = fakeIo();
+    const code = await run(['relay', '--config', config, '--ephemeral', '--check-config'], io);
+    expect({ code, stderr: io.stderr.utf8 }).toEqual({ code: 0, stderr: '' });
+    // Uncommented, the path fits, too.
+    await writeFile(config, text.replaceAll(log, `${folder}/`).replace(/^# (path: \S+).*$/m, '$1'));
+    const second = fakeIo();
+    expect(await run(['relay', '--config', config, '--ephemeral', '--check-config'], second)).toBe(0);
+    expect(second.stdout.utf8).toMatch(/^path +file +\/relay$/m);
+  });
+
+  it('is not valid without the files that it names, each of which it tells with its line', async () => {
     const io = fakeIo();
     const code = await run(['relay', '--config', 'deploy/relay.yaml', '--check-config'], io);
-    expect(code).not.toBe(0);
-    expect(io.stderr.utf8).toContain('/etc/secure-websocket/');
+    expect(code).toBe(2);
+    for (const name of ['jwt-keys', 'deny-keys', 'audit-log'])
+      expect(io.stderr.utf8).toMatch(new RegExp(`^error: deploy/relay\\.yaml:\\d+: ${name}: .*ENOENT`, 'm'));
   });
 });
 

@@ -1,12 +1,13 @@
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { RELAY_SETTINGS } from '../../src/cli/relay-settings.js';
+import { variableOf } from '../../src/cli/setting.js';
 import { Identity } from '../../src/core/identity.js';
 import { DROP_REASONS, LIMITS } from '../../src/relay/relay-observer.js';
 import { Metrics } from '../../src/relay/operations/metrics.js';
@@ -121,6 +122,30 @@ describe('the guide for operators', () => {
     }
   });
 
+  it('names variables that there are, and changes all that two relays must not share', async () => {
+    const known = new Set([...RELAY_SETTINGS.map(({ name }) => variableOf(name)), 'SECURE_WEBSOCKET_HOME']);
+    const named = [...GUIDE.matchAll(/\bSECURE_WEBSOCKET_[A-Z_]*[A-Z]\b/g)].map(([name]) => name);
+    expect(named.length).toBeGreaterThan(5);
+    for (const name of named) expect(known.has(name), name).toBe(true);
+
+    const script = blocks('sh').find(block => block.includes('secure-websocket-relay-2.service')) ?? '';
+    const folder = await temporaryFolder();
+    await copyFile(
+      'deploy/secure-websocket-relay.service',
+      path.join(folder, 'secure-websocket-relay.service'),
+    );
+    const making = script.split('\n').filter(line => !/^(?:cd|systemctl) /.test(line));
+    await promisify(execFile)('sh', ['-e', '-c', making.join('\n')], { cwd: folder });
+    const unit = await readFile(path.join(folder, 'secure-websocket-relay-2.service'), 'utf8');
+    const section = unit.slice(unit.indexOf('\n[Service]\n'), unit.indexOf('\n[Install]\n'));
+    const first = parse(readFileSync('deploy/relay.yaml', 'utf8')) as Record<string, unknown>;
+    for (const name of ['port', 'internal-port', 'audit-log']) {
+      const [, value] = new RegExp(`^Environment=${variableOf(name)}=(.+)$`, 'm').exec(section) ?? [];
+      expect(value, name).toBeTruthy();
+      expect(value, name).not.toBe(String(first[name]));
+    }
+  });
+
   it('leads to files and headings that there are', () => {
     const headings = [...GUIDE.matchAll(/^##+ (.*)$/gm)].map(([, heading = '']) =>
       heading
@@ -146,6 +171,12 @@ describe('the guide for operators', () => {
     const keyFile = path.join(folder, 'jwt-public.pem');
     await writeFile(keyFile, publicKey.export({ type: 'spki', format: 'pem' }).toString());
 
+    await expect(promisify(execFile)(process.execPath, ['token.mjs'], { cwd: folder })).rejects.toMatchObject(
+      {
+        code: 2,
+        stderr: 'node token.mjs <user> <public key, 64 lowercase hex digits>\n',
+      },
+    );
     const identity = await Identity.generate();
     const { stdout } = await promisify(execFile)(
       process.execPath,

@@ -25,7 +25,17 @@ describe('what is published', () => {
   it('is the build, its sources and the documents that npm and users look for', () => {
     const topLevel = new Set(files().map(name => name.split('/')[0]));
     expect([...topLevel].sort()).toEqual(
-      ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'deploy', 'dist', 'package.json', 'src'].sort(),
+      [
+        'CHANGELOG.md',
+        'LICENSE',
+        'README.md',
+        'SECURITY.md',
+        'deploy',
+        'dist',
+        'docs',
+        'package.json',
+        'src',
+      ].sort(),
     );
   });
 

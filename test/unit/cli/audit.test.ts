@@ -94,6 +94,21 @@ describe('audit verify', () => {
     });
   });
 
+  it('does not take an empty file for a whole log', async () => {
+    const empty = await altered('empty', []);
+    const isEmpty = {
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(
+        /^error: .*empty is empty\.\n {2}A log begins with a record "opened",/,
+      ) as string,
+    };
+    expect(await cli('verify', empty)).toEqual(isEmpty);
+    expect(await cli('verify', empty, '--from', head)).toEqual(isEmpty);
+    // What is before it does not miss it.
+    expect(await cli('verify', log, empty)).toEqual(isEmpty);
+  });
+
   it.each([
     [[], 'Say what to do: audit verify FILE...'],
     [['verify'], 'The FILE is missing.'],

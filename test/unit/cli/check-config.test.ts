@@ -1,8 +1,8 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type CheckableRelay, checkConfiguration } from '../../../src/cli/check-config.js';
+import { type CheckableRelay, checkConfiguration, FILES_NOT_CHECKED } from '../../../src/cli/check-config.js';
 import { UsageError } from '../../../src/cli/exit-code.js';
 import type { Configuration } from '../../../src/cli/relay-configuration.js';
 import { Terminal } from '../../../src/cli/terminal.js';
@@ -44,13 +44,14 @@ async function check(configuration: Configuration, wrong?: Error, isJson = false
     };
   };
   let problems: readonly string[] = [];
+  let note: string | undefined;
   try {
     await checkConfiguration(configuration, make, new Terminal(io), isJson);
   } catch (error) {
     expect(error).toBeInstanceOf(UsageError);
-    ({ problems } = error as UsageError);
+    ({ problems, note } = error as UsageError);
   }
-  return { stdout: io.stdout.utf8, problems, made, calls };
+  return { stdout: io.stdout.utf8, problems, note, made, calls };
 }
 
 describe('checking a configuration', () => {
@@ -76,17 +77,24 @@ describe('checking a configuration', () => {
   it('tells all that is wrong', async () => {
     const key = join(home, 'broken.key');
     await writeFile(key, 'no key', { mode: 0o600 });
-    const wrong = new AggregateError([
-      new SecureWebSocketError('INVALID_ARGUMENT', 'The certificate has expired.'),
-      new SecureWebSocketError('INVALID_ARGUMENT', 'The list is broken.'),
-    ]);
-    const { stdout, problems, calls } = await check(configured({ identity: key }), wrong);
+    const list = join(home, 'list');
+    const wrong = new SecureWebSocketError('INVALID_ARGUMENT', 'Both.', {
+      cause: [
+        new SecureWebSocketError('INVALID_ARGUMENT', 'Something has expired.', { cause: new Error('x') }),
+        new SecureWebSocketError('INVALID_ARGUMENT', `${list}, line 3, is no key.`),
+      ],
+    });
+    const { stdout, problems, calls, note } = await check(
+      configured({ identity: key, 'deny-keys': list }),
+      wrong,
+    );
     expect(stdout).toBe('');
     expect(problems).toEqual([
-      expect.stringContaining(key),
-      'The certificate has expired.',
-      'The list is broken.',
+      expect.stringMatching(/^--identity: The file .*broken\.key holds no key/),
+      'Something has expired.',
+      `--deny-keys: ${list}, line 3, is no key.`,
     ]);
+    expect(note).toBeUndefined();
     expect(calls).toEqual(['check', 'close']);
   });
 
@@ -97,21 +105,56 @@ describe('checking a configuration', () => {
         'admission-secret-file': join(home, 'none'),
         identity: home,
       }),
+      new SecureWebSocketError('INVALID_ARGUMENT', 'The certificate is broken.'),
     );
     expect(problems).toEqual([
-      expect.stringContaining('--admission-secret-file: the secret cannot be read (ENOENT'),
-      expect.stringContaining(home),
+      expect.stringMatching(/^--admission-secret-file: the secret cannot be read \(ENOENT/),
+      expect.stringMatching(/^--identity: .*is not a regular file/),
+      'The certificate is broken.',
     ]);
-    expect(made).toEqual([]);
+    // The rest was looked at without the secret.
+    expect(made).toMatchObject([{ admission: { hook: { url: 'https://x/' } } }]);
   });
 
-  it('tells of options that a relay cannot have', async () => {
-    const io = fakeIo();
+  it('knows whether an identity can be made, and makes none', async () => {
+    const deep = join(home, 'not', 'there', 'relay.key');
+    expect((await check(configured({ identity: deep }))).problems).toEqual([]);
+    const file = join(home, 'file');
+    await writeFile(file, '');
+    const { problems: under } = await check(configured({ identity: join(file, 'relay.key') }));
+    expect(under).toEqual([expect.stringMatching(/^--identity: .*ENOTDIR/)]);
+    const dangling = join(home, 'dangling.key');
+    await symlink(join(home, 'nothing'), dangling);
+    const { problems } = await check(configured({ identity: dangling }));
+    expect(problems).toEqual([
+      `--identity: The key file ${dangling} is not there, and cannot be made: it is a symbolic link to a file that ` +
+        'does not exist.',
+    ]);
+    expect((await readdir(home)).sort()).toEqual(['dangling.key', 'file']);
+  });
+
+  it.skipIf(process.getuid === undefined || process.getuid() === 0)(
+    'knows that an identity cannot be made where nothing may be written',
+    async () => {
+      await chmod(home, 0o500);
+      const identity = join(home, 'relay.key');
+      const { problems } = await check(configured({ identity }));
+      expect(problems).toEqual([
+        expect.stringContaining(
+          `--identity: The key file ${identity} is not there, and cannot be made: EACCES`,
+        ),
+      ]);
+    },
+  );
+
+  it('tells of options that a relay cannot have, and that it could not look at files', async () => {
     const make = (): never => {
       throw new SecureWebSocketError('INVALID_ARGUMENT', '"maxQueueBytes" is too small.');
     };
-    await expect(checkConfiguration(configured({}), make, new Terminal(io), false)).rejects.toThrow(
-      new UsageError('"maxQueueBytes" is too small.'),
-    );
+    const checking = checkConfiguration(configured({}), make, new Terminal(fakeIo()), false);
+    await expect(checking).rejects.toMatchObject({
+      problems: ['"maxQueueBytes" is too small.'],
+      note: FILES_NOT_CHECKED,
+    });
   });
 });

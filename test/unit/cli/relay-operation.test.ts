@@ -156,7 +156,7 @@ describe('a report for people', () => {
     expect(io.stderr.utf8).toBe(
       'The certificate was read again.\nThe keys for tokens were read again.\n' +
         'error: The new list of allowed keys cannot be used: Line 3 of \\x1b[2J is no key.\n' +
-        '  What was there before stays in use.\n',
+        '  What was in use before, if anything, stays in use.\n',
     );
   });
 
