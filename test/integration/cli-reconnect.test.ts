@@ -1,13 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type BuiltCli, buildCli, CliProcess, sha256 } from '../support/cli-process.js';
+import { describe, expect, it, vi } from 'vitest';
+import { type CliProcess, sha256 } from '../support/cli-process.js';
+import { CliScene } from '../support/cli-scene.js';
 import { FaultyProxy } from '../support/faulty-proxy.js';
+import { freePort } from '../support/free-port.js';
 
 // What the command line does when a relay or a connection goes away and comes back: real processes, which are killed.
 
@@ -15,31 +13,10 @@ vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 });
 
 const MEBIBYTE = 1_048_576;
 
-let cli: BuiltCli;
-let home: string;
-const processes = new Set<CliProcess>();
-
-beforeAll(async () => {
-  cli = await buildCli();
-});
-afterAll(async () => {
-  await cli.remove();
-});
-beforeEach(async () => {
-  home = await mkdtemp(join(tmpdir(), 'cli-'));
-});
-afterEach(async () => {
-  for (const child of processes) child.kill();
-  await Promise.all([...processes].map(child => child.exit));
-  processes.clear();
-  await rm(home, { recursive: true, force: true });
-});
+const scene = new CliScene();
 
 function start(...args: string[]): CliProcess {
-  const env = { ...process.env, SECURE_WEBSOCKET_HOME: home };
-  const child = new CliProcess(cli.main, args, { env, stdin: 'pipe' });
-  processes.add(child);
-  return child;
+  return scene.start(args);
 }
 
 async function startRelay(
@@ -68,16 +45,6 @@ async function startConnect(...args: string[]): Promise<CliProcess> {
   const connect = start('connect', '--reconnect', ...args);
   await connect.tells('Connected to');
   return connect;
-}
-
-/** A port at which nobody listens. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 function lines(from: number, to: number): string {
@@ -337,7 +304,7 @@ it.runIf(process.platform !== 'win32')('somebody has waited long enough', async 
 
 /** The public key of the default identity of a role, which is made if need be. */
 async function publicKey(role: string): Promise<string> {
-  const keygen = start('keygen', join(home, `${role}.key`));
+  const keygen = start('keygen', join(scene.home, `${role}.key`));
   await keygen.exit;
   return keygen.stdout.text;
 }

@@ -1,16 +1,17 @@
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Identity } from '../../src/core/identity.js';
 import { MemoryKeyStore } from '../../src/link/memory-key-store.js';
 import { Relay, type RelayClient } from '../../src/relay/relay.js';
 import { SecureWebSocketServer } from '../../src/socket/node-secure-web-socket-server.js';
 import { CERTIFICATE, CERTIFICATE_KEY } from '../support/certificate.js';
-import { type BuiltCli, buildCli, CliProcess } from '../support/cli-process.js';
-import { adapted, freePort, Nginx, nginxToTest } from '../support/nginx.js';
+import type { CliProcess } from '../support/cli-process.js';
+import { CliScene } from '../support/cli-scene.js';
+import { adapted, Nginx, nginxToTest } from '../support/nginx.js';
+import { freePort } from '../support/free-port.js';
 
 // The relay as its operator meets it: a real process, configured from files, variables and options, and its signals.
 
@@ -18,33 +19,10 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const posix = process.platform !== 'win32';
 
-let cli: BuiltCli;
-let home: string;
-const processes = new Set<CliProcess>();
-const cleanUp: (() => void | Promise<void>)[] = [];
-
-beforeAll(async () => {
-  cli = await buildCli();
-});
-afterAll(async () => {
-  await cli.remove();
-});
-beforeEach(async () => {
-  home = await mkdtemp(join(tmpdir(), 'cli-relay-'));
-});
-afterEach(async () => {
-  for (const child of processes) child.kill();
-  await Promise.all([...processes].map(child => child.exit));
-  processes.clear();
-  for (const clean of cleanUp.splice(0)) await clean();
-  await rm(home, { recursive: true, force: true });
-});
+const scene = new CliScene();
 
 function start(args: readonly string[], variables: Record<string, string> = {}): CliProcess {
-  const env = { ...process.env, SECURE_WEBSOCKET_HOME: home, ...variables };
-  const child = new CliProcess(cli.main, args, { env, stdin: 'pipe' });
-  processes.add(child);
-  return child;
+  return scene.start(args, { variables });
 }
 
 async function startRelay(
@@ -58,7 +36,7 @@ async function startRelay(
 }
 
 async function write(name: string, content: string): Promise<string> {
-  const path = join(home, name);
+  const path = join(scene.home, name);
   // As careful programs do, so that nobody reads half of it.
   await writeFile(`${path}.new`, content);
   await rename(`${path}.new`, path);
@@ -105,9 +83,9 @@ describe('the configuration of a relay', () => {
 
   it('is checked in rounds at most two: first what it says, then all that it names', async () => {
     const allow = await write('allow.txt', 'nobody\n');
-    const audit = join(home, 'none', 'audit.jsonl');
-    const settings = `deny-keys: ${join(home, 'deny.txt')}\nallow-keys: ${allow}\naudit-log: ${audit}\n`;
-    const config = await write('relay.yaml', `${settings}identity: ${home}\nmax-frames: 1\n`);
+    const audit = join(scene.home, 'none', 'audit.jsonl');
+    const settings = `deny-keys: ${join(scene.home, 'deny.txt')}\nallow-keys: ${allow}\naudit-log: ${audit}\n`;
+    const config = await write('relay.yaml', `${settings}identity: ${scene.home}\nmax-frames: 1\n`);
     const first = start(['relay', '--config', config, '--check-config']);
     expect(await first.exit).toBe(2);
     expect(first.stderr.text).toBe(
@@ -115,7 +93,7 @@ describe('the configuration of a relay', () => {
         '  See secure-websocket relay --help\n' +
         'What the settings name (certificates, keys, lists, logs) was not looked at yet: mend this, and check again.\n',
     );
-    await write('relay.yaml', `${settings}identity: ${home}\n`);
+    await write('relay.yaml', `${settings}identity: ${scene.home}\n`);
     const second = start(['relay', '--config', config, '--check-config']);
     expect(await second.exit).toBe(2);
     const told = [...second.stderr.text.matchAll(/^error: (.*)$/gm)].map(([, text = '']) => text);
@@ -123,7 +101,7 @@ describe('the configuration of a relay', () => {
     for (const [line, name] of ['deny-keys', 'allow-keys', 'audit-log', 'identity'].entries())
       expect(told).toContainEqual(expect.stringContaining(`${config}:${line + 1}: ${name}: `));
     expect(second.stderr.text).not.toContain('not looked at yet');
-    expect((await readdir(home)).sort()).toEqual(['allow.txt', 'relay.yaml']);
+    expect((await readdir(scene.home)).sort()).toEqual(['allow.txt', 'relay.yaml']);
   });
 
   it('has a page for operators, if one is wanted', async () => {
@@ -143,7 +121,7 @@ describe('the configuration of a relay', () => {
 describe('a key that is refused', () => {
   it('is said last to have been made just now, if it was', async () => {
     const relay = await startRelay(['--allow-keys', await write('allow.txt', '')]);
-    const typo = join(home, 'typo.key');
+    const typo = join(scene.home, 'typo.key');
     const hint =
       `\n  A new identity was made for this, as there was none: ${typo}. If you have another, name its file with ` +
       '--identity. Ask whoever runs the relay to add this key to its list: "secure-websocket keygen --show" prints it.\n';
@@ -171,7 +149,7 @@ describe('the end of a connection over TLS', () => {
       keyStore: new MemoryKeyStore(),
       tls: { ca: await readFile(ca) },
     });
-    cleanUp.push(() => {
+    scene.after(() => {
       server.close();
     });
     await server.ready;
@@ -190,7 +168,7 @@ describe('the end of a connection over TLS', () => {
     const ca = await write('cert.pem', CERTIFICATE);
     const tls = { certFile: ca, keyFile: await write('key.pem', CERTIFICATE_KEY) };
     const relay = new Relay({ port: 0, keyStore: new MemoryKeyStore(), tls });
-    cleanUp.push(() => relay.close());
+    scene.after(() => relay.close());
     await relay.listen();
     expect(await endings(relay, relay.url, ca)).toEqual([1000, 1000, 1000]);
   });
@@ -206,7 +184,7 @@ describe('the end of a connection over TLS', () => {
       addresses: [`wss://localhost:${String(port)}`],
       keyStore: new MemoryKeyStore(),
     });
-    cleanUp.push(async () => {
+    scene.after(async () => {
       await relay.close();
       await nginx.stop();
     });
@@ -250,7 +228,7 @@ describe('admission by tokens', () => {
     const stranger = start(['connect', '--ephemeral', url]);
     expect(await stranger.exit).toBe(3);
     await stranger.tells(/^error: .*token/i);
-    for (const { stderr, stdout } of processes) expect(stderr.text + stdout.text).not.toContain(token);
+    for (const { stderr, stdout } of scene.processes) expect(stderr.text + stdout.text).not.toContain(token);
   });
 });
 

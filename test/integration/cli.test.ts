@@ -1,11 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer as createHttpsServer } from 'node:https';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Identity } from '../../src/core/identity.js';
 import {
   SecureWebSocketServer,
@@ -13,8 +11,10 @@ import {
 } from '../../src/socket/node-secure-web-socket-server.js';
 import type { ServerSecureWebSocket } from '../../src/socket/node-server-secure-web-socket.js';
 import { CERTIFICATE, CERTIFICATE_KEY } from '../support/certificate.js';
-import { type BuiltCli, buildCli, CliProcess, sha256 } from '../support/cli-process.js';
+import { type CliProcess, sha256 } from '../support/cli-process.js';
+import { CliScene } from '../support/cli-scene.js';
 import { DialledPeer } from '../support/dialled-peer.js';
+import { freePort } from '../support/free-port.js';
 
 // The command line as its user meets it: real processes, real sockets, real pipes.
 
@@ -24,33 +24,10 @@ const MEBIBYTE = 1_048_576;
 const ADDRESS = '8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a';
 const posix = process.platform !== 'win32';
 
-let cli: BuiltCli;
-let home: string;
-const processes = new Set<CliProcess>();
-const cleanUp: (() => void)[] = [];
-
-beforeAll(async () => {
-  cli = await buildCli();
-});
-afterAll(async () => {
-  await cli.remove();
-});
-beforeEach(async () => {
-  home = await mkdtemp(join(tmpdir(), 'cli-'));
-});
-afterEach(async () => {
-  for (const child of processes) child.kill();
-  await Promise.all([...processes].map(child => child.exit));
-  processes.clear();
-  for (const clean of cleanUp.splice(0)) clean();
-  await rm(home, { recursive: true, force: true });
-});
+const scene = new CliScene();
 
 function start(args: readonly string[], stdin: 'pipe' | 'ignore' = 'pipe'): CliProcess {
-  const env = { ...process.env, SECURE_WEBSOCKET_HOME: home };
-  const child = new CliProcess(cli.main, args, { env, stdin });
-  processes.add(child);
-  return child;
+  return scene.start(args, { stdin });
 }
 
 async function startRelay(...args: string[]): Promise<CliProcess & { url: string; publicKey: string }> {
@@ -85,22 +62,12 @@ async function serve(options: Partial<SecureWebSocketServerOptions> = {}): Promi
     identity: Identity.generate(),
     ...options,
   });
-  cleanUp.push(() => {
+  scene.after(() => {
     for (const client of server.clients) client.terminate();
     server.close();
   });
   await server.ready;
   return server;
-}
-
-/** A port at which nobody listens. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 describe('relay, listen and connect', () => {
@@ -137,7 +104,7 @@ describe('relay, listen and connect', () => {
   it('keep the identities of both ends', async () => {
     const relay = await startRelay();
     const first = await startListen(['--relay', relay.url]);
-    await first.tells(`A new identity was made: ${join(home, 'server.key')}`);
+    await first.tells(`A new identity was made: ${join(scene.home, 'server.key')}`);
     const connect = await startConnect(first.url);
     const [, key] = await connect.tells(/ as ([0-9a-f]{64})/);
     connect.stdin.end();
@@ -151,7 +118,7 @@ describe('relay, listen and connect', () => {
     expect(second.stderr.text).not.toContain('A new identity');
     if (posix) {
       for (const name of ['client', 'server', 'relay']) {
-        expect((await stat(join(home, `${name}.key`))).mode & 0o777).toBe(0o600);
+        expect((await stat(join(scene.home, `${name}.key`))).mode & 0o777).toBe(0o600);
       }
     }
   });
@@ -441,11 +408,11 @@ describe('trust', () => {
   });
 
   it('is given to the certificates of --ca', async () => {
-    const file = join(home, 'ca.pem');
+    const file = join(scene.home, 'ca.pem');
     await writeFile(file, CERTIFICATE);
     const https = createHttpsServer({ cert: CERTIFICATE, key: CERTIFICATE_KEY }).listen(0, '127.0.0.1');
     await once(https, 'listening');
-    cleanUp.push(() => {
+    scene.after(() => {
       https.closeAllConnections();
       https.close();
     });
@@ -573,7 +540,7 @@ describe('what goes wrong', () => {
   });
 
   it.runIf(posix)('a key that others can read', async () => {
-    const file = join(home, 'mine.key');
+    const file = join(scene.home, 'mine.key');
     await start(['keygen', file]).exit;
     await chmod(file, 0o640);
     for (const args of [
@@ -667,7 +634,7 @@ describe('the program', () => {
     expect(wrong.stderr.text).toBe(
       'error: Unknown option --rely. Did you mean --relay?\n  See secure-websocket listen --help\n',
     );
-    expect(await readFile(cli.main, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
+    expect(await readFile(scene.main, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
   });
 
   it('knows its version wherever it was built to', async () => {

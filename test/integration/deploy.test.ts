@@ -11,7 +11,8 @@ import { variableOf } from '../../src/cli/setting.js';
 import { Identity } from '../../src/core/identity.js';
 import { fakeIo, type FakeIo } from '../support/cli-io.js';
 import { makeCertificate } from '../support/make-certificate.js';
-import { adapted, freePort, Nginx, nginxToTest } from '../support/nginx.js';
+import { adapted, Nginx, nginxToTest } from '../support/nginx.js';
+import { freePort } from '../support/free-port.js';
 import { exchange, failure, outcome, relayScene } from '../support/relay-scene.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 

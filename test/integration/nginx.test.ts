@@ -7,8 +7,10 @@ import { Identity } from '../../src/core/identity.js';
 import type { Relay, RelayClient, RelayOptions, RelayRefusal } from '../../src/relay/relay.js';
 import type { ClientSecureWebSocket } from '../../src/socket/client-secure-web-socket.js';
 import type { SecureWebSocketServer } from '../../src/socket/node-secure-web-socket-server.js';
-import { adapted, freePort, Nginx, nginxToTest } from '../support/nginx.js';
+import { adapted, Nginx, nginxToTest } from '../support/nginx.js';
+import { freePort } from '../support/free-port.js';
 import { ending, event, exchange, failure, outcome, relayScene } from '../support/relay-scene.js';
+import { closed as ended } from '../support/closed.js';
 
 // A relay behind nginx, configured with the files in deploy/: what they say is what operators get.
 
@@ -357,7 +359,7 @@ describe.skipIf(nginxToTest() === undefined)(
         socket.on('error', () => undefined);
         scene.after(() => socket.destroy());
         socket.resume();
-        await once(socket, 'close');
+        await ended(socket);
       });
       let turnedAway = 0;
       await new Promise<void>(resolve => {
@@ -402,7 +404,7 @@ describe.skipIf(nginxToTest() === undefined)(
       const socket = connect(Number(portOf(where.relay)), '127.0.0.1');
       socket.on('error', () => undefined);
       socket.end('GET / HTTP/1.1\r\n\r\n');
-      await once(socket, 'close');
+      await ended(socket);
       expect(await refused).toEqual([
         {
           remoteAddress: '127.0.0.1',
@@ -420,7 +422,7 @@ describe.skipIf(nginxToTest() === undefined)(
       stranger.on('error', () => undefined);
       stranger.write('PROXY TCP4 203.0.113.7 127.0.0.1 1 2\r\n');
       stranger.resume();
-      await once(stranger, 'close');
+      await ended(stranger);
 
       const next = nextAddress(where.relay);
       const direct = await scene

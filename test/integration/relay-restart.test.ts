@@ -1,53 +1,25 @@
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { SecureWebSocketReconnectingEvent } from '../../src/socket/events.js';
 import type { ClientSecureWebSocket } from '../../src/socket/client-secure-web-socket.js';
-import { type BuiltCli, buildCli, CliProcess } from '../support/cli-process.js';
+import { CliScene } from '../support/cli-scene.js';
 import { FaultyProxy } from '../support/faulty-proxy.js';
 import { RelayClient } from '../support/relay-client.js';
 import { ending, event, exchange, outcome, relayScene } from '../support/relay-scene.js';
+import { freePort } from '../support/free-port.js';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const scene = relayScene();
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 describe('two relay processes behind one address', () => {
-  let cli: BuiltCli;
-  let home: string;
-  beforeAll(async () => {
-    cli = await buildCli();
-    home = await mkdtemp(path.join(tmpdir(), 'secure-websocket-'));
-  });
-  afterAll(async () => {
-    await cli.remove();
-    await rm(home, { recursive: true, force: true });
-  });
+  const cli = new CliScene();
 
   /** A relay of the command line that says it is reached at `publicUrl`. */
   async function relayProcess(publicUrl: string, ...args: string[]) {
-    const env = { ...process.env, SECURE_WEBSOCKET_HOME: home };
     const port = await freePort();
     const listens = ['--host', '127.0.0.1', '--port', String(port), '--public-url', publicUrl];
-    const child = new CliProcess(cli.main, ['relay', ...listens, '--internal-port', '0', '--json', ...args], {
-      env,
+    const child = cli.start(['relay', ...listens, '--internal-port', '0', '--json', ...args], {
       stdin: 'ignore',
-    });
-    scene.after(async () => {
-      child.kill();
-      await child.exit;
     });
     const [line] = await child.says(/^\{.*"event":"listening".*\}$/m);
     const { internalUrl } = JSON.parse(line) as { internalUrl: string };

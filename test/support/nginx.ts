@@ -1,9 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { findNginx, isNginxRequired, missingNginxMessage } from '../../scripts/nginx.mjs';
 import { makeCertificate } from './make-certificate.js';
@@ -136,28 +134,5 @@ export class Nginx {
         this.#waiting.add(wake);
       });
     }
-  }
-}
-
-/**
- * A port at which nobody listens. Not one of those that the system gives to others meanwhile, who ask for any: these
- * begin at 32,768 in Linux.
- */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(20_000, 32_000);
-    const server = createServer();
-    const isFree = await new Promise<boolean>(resolve => {
-      server.once('error', () => {
-        resolve(false);
-      });
-      server.listen(port, '127.0.0.1', () => {
-        resolve(true);
-      });
-    });
-    if (!isFree) continue;
-    server.close();
-    await once(server, 'close');
-    return port;
   }
 }

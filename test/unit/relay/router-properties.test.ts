@@ -86,6 +86,8 @@ const commands = fc.array(
         ),
         body: fc.oneof(
           fc.uint8Array({ minLength: 1, maxLength: 60 }),
+          // A handshake.
+          fc.uint8Array({ maxLength: 40 }).map(rest => Uint8Array.of(1 + (rest.length % 2), ...rest)),
           fc
             .integer({ min: 300, max: MAX_FRAME - ENVELOPE_HEADER_LENGTH + 20 })
             .map(n => new Uint8Array(n).fill(n)),

@@ -11,6 +11,7 @@ import { readProxyHeader, receiveProxyHeader } from '../../../../src/relay/limit
 import { CERTIFICATE, CERTIFICATE_KEY } from '../../../support/certificate.js';
 import { expectCode } from '../../../support/errors.js';
 import { bytes, parsesOrRefuses, runs, tamperings } from '../../../support/fuzz.js';
+import { closed } from '../../../support/closed.js';
 
 const SIGNATURE = Buffer.from('0d0a0d0a000d0a515549540a', 'hex');
 
@@ -390,7 +391,7 @@ describe('receiveProxyHeader', () => {
     if (end) socket.end();
     const result = await promise;
     // The other side is told, too.
-    if (result instanceof Error && !socket.closed) await once(socket.resume(), 'close');
+    if (result instanceof Error && !socket.closed) await closed(socket.resume());
     return result;
   }
 
@@ -420,7 +421,7 @@ describe('receiveProxyHeader', () => {
     socket.on('error', () => undefined);
     socket.write('PROXY ');
     expect(await promise).toMatchObject({ code: 'REGISTRATION_TIMEOUT' });
-    await once(socket.resume(), 'close');
+    await closed(socket.resume());
   });
 
   it.each([false, true])('tells at once of a socket that is gone already (closed: %s)', async isClosed => {

@@ -7,6 +7,7 @@ import { InternalServer } from '../../../../src/relay/operations/internal-server
 import { Metrics } from '../../../../src/relay/operations/metrics.js';
 import type { RelaySnapshot } from '../../../../src/relay/relay-observer.js';
 import { snapshotOf } from '../../../support/relay-snapshot.js';
+import { closed as ended } from '../../../support/closed.js';
 
 let snapshot: () => RelaySnapshot;
 let isReady: boolean;
@@ -205,7 +206,7 @@ describe('clients that mean harm', () => {
       const socket = await dial(slow);
       socket.write(part);
       socket.resume();
-      await once(socket, 'close');
+      await ended(socket);
     }
   });
 
@@ -247,7 +248,7 @@ describe('clients that mean harm', () => {
     const [one, two] = [await dial(narrow), await dial(narrow)];
     const three = await dial(narrow);
     three.resume();
-    await once(three, 'close');
+    await ended(three);
     one.write('GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n');
     const [answer] = (await once(one, 'data')) as [Buffer];
     expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 /);
@@ -277,7 +278,7 @@ describe('its life', () => {
   it('cuts off whoever is still there when it is closed', async () => {
     const socket = await dial();
     socket.resume();
-    const closed = once(socket, 'close');
+    const closed = ended(socket);
     await server.close();
     await closed;
   });
