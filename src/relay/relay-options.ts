@@ -288,11 +288,16 @@ function number(
       max === Number.MAX_SAFE_INTEGER
         ? `of at least ${String(min)}`
         : `from ${String(min)} to ${String(max)}`;
-    throw invalid(`"${name}" is an integer ${range}, not ${String(value)}.`);
+    throw invalid(`"${name}" is an integer ${range}, not ${shown(value)}.`);
   }
   return value;
 }
 
 function invalid(message: string): SecureWebSocketError {
   return new SecureWebSocketError('INVALID_ARGUMENT', message);
+}
+
+/** What a caller of plain JavaScript gave in place of a number: anything may fail to become a string. */
+function shown(value: unknown): string {
+  return typeof value === 'number' ? String(value) : `a ${typeof value}`;
 }
