@@ -5,6 +5,8 @@ import { isIPv6 } from 'node:net';
  * usually has (RFC 6177). An IPv4 address in IPv6 clothes (`::ffff:192.0.2.1`) counts as IPv4.
  */
 export function addressGroup(address: string): string {
+  // An IPv4 address, which is a group of its own: to look at it more closely would take longer.
+  if (!address.includes(':')) return address;
   const plain = address.replace(/%.*$/, '').toLowerCase();
   const embedded = /^(?:0*:)*:?ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(plain)?.[1];
   if (embedded !== undefined) return embedded;

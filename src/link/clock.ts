@@ -1,7 +1,7 @@
 export type Timer = ReturnType<typeof setTimeout>;
 
-/** The longest that a timer of the runtimes can wait; a longer one would fire at once. */
-const MAX_DELAY = 2 ** 31 - 1;
+/** The longest that a timer of the runtimes can wait, milliseconds; a longer one would fire at once. */
+export const MAX_DELAY = 2 ** 31 - 1;
 
 /** Milliseconds of a clock that only goes forward: for ages and deadlines. */
 export function monotonicNow(): number {

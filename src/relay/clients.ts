@@ -252,8 +252,8 @@ export class Clients {
     this.#keepalive.watch(connection);
     this.#equipment.observer.registered(client, seconds);
     link.start(connection);
-    // Meanwhile the lists may have changed, or everybody has been told to leave.
-    if (this.#equipment.admission?.standing(hex)) this.judgeAgain();
+    // The lists may have changed since it was asked for: who was judged anew then was not yet among them.
+    this.#judge(hex);
   }
 
   #newGrant(connection: RelayConnection, arrival: Arrival, link: RegisteredLink): ClientGrant | undefined {
@@ -305,13 +305,12 @@ export class Clients {
 
   /** The lists have changed: whoever they do not let in any more has to go. */
   judgeAgain(): void {
-    const { admission } = this.#equipment;
-    if (!admission) return;
-    for (const publicKey of [...this.#keys.keys()]) {
-      const standing = admission.standing(publicKey);
-      if (!standing) continue;
-      for (const connection of this.#keys.of(publicKey)) connection.end(NOT_ADMITTED, standing.refused);
-    }
+    for (const publicKey of [...this.#keys.keys()]) this.#judge(publicKey);
+  }
+
+  #judge(publicKey: string): void {
+    const standing = this.#equipment.admission?.standing(publicKey);
+    if (standing) this.disconnect(publicKey, standing.refused);
   }
 
   #closed(connection: RelayConnection, client: RelayClient | undefined, code: number): void {

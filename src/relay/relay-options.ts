@@ -1,4 +1,4 @@
-import { MAX_UNREGISTERED, MAX_UNREGISTERED_PER_IP } from '../link/admission.js';
+import { MAX_UNREGISTERED, MAX_UNREGISTERED_PER_IP } from '../link/places.js';
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import {
@@ -11,6 +11,7 @@ import {
 import { SecureWebSocketError } from '../core/errors.js';
 import type { Identity } from '../core/identity.js';
 import { normalizeLocation } from '../core/location.js';
+import { MAX_DELAY } from '../link/clock.js';
 import type { KeyStore } from '../link/key-store.js';
 import type { AdmissionOptions, ReachOptions } from './admission/admission-options.js';
 import { normalPath } from './http.js';
@@ -271,9 +272,6 @@ function publicUrlOf(address: string | undefined): string | undefined {
   const path = normalPath(new URL(address).pathname);
   return path === '/' ? undefined : location + path;
 }
-
-/** The longest that a timer of Node can wait. */
-const MAX_DELAY = 2 ** 31 - 1;
 
 function number(
   name: string,

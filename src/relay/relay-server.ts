@@ -8,7 +8,7 @@ import {
 } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 import { describeError } from '../core/describe-error.js';
-import { Admission } from '../link/admission.js';
+import { Places } from '../link/places.js';
 import { createRelayServer, secure } from './http.js';
 import { receiveProxyHeader } from './limits/proxy-protocol.js';
 import type { TrustedProxies } from './limits/client-address.js';
@@ -48,7 +48,7 @@ export class RelayServer {
   readonly #options: RelayServerOptions;
   /** In front of it, where connections begin with a header of the PROXY protocol. */
   readonly #front: NetServer | undefined;
-  readonly #strangers: Admission;
+  readonly #strangers: Places;
   #isClosed = false;
   /** By the other end of the connection, which a TLS socket shares with the TCP socket beneath it. */
   readonly #byPeer = new Map<string, Stranger>();
@@ -57,7 +57,7 @@ export class RelayServer {
     this.#options = options;
     this.isSecure = options.tls !== undefined;
     this.http = createRelayServer(options.timeout, options.tls);
-    this.#strangers = new Admission(options.maxStrangers, options.maxStrangersPerIp);
+    this.#strangers = new Places(options.maxStrangers, options.maxStrangersPerIp);
     // It may not go on reading by itself before its header has been read.
     if (options.proxyProtocol) {
       this.#front = createNetServer({ pauseOnConnect: true, allowHalfOpen: true }, this.#receive);

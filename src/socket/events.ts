@@ -1,3 +1,4 @@
+import type { ThrottledLimit } from '../core/control.js';
 import type { SecureWebSocketError } from '../core/errors.js';
 import type { DomBlob, DomCloseEvent, DomEvent, DomMessageEvent } from './dom-types.js';
 
@@ -48,7 +49,7 @@ export type SecureWebSocketReconnectedEvent = DomEvent & ReconnectedDetails;
 /** `throttled`: the relay holds back what this end sends, as it is more than the relay takes per second. */
 export interface ThrottledDetails {
   /** What is counted: `frames` or `bytes`, of the connection to the relay or (`key_…`) of all connections of our key. */
-  readonly limit: 'frames' | 'bytes' | 'key_frames' | 'key_bytes';
+  readonly limit: ThrottledLimit;
   readonly perSecond: number;
 }
 

@@ -14,12 +14,7 @@ import {
   ServerSecureWebSocket,
   type ChannelAcceptOptions,
 } from './node-server-secure-web-socket.js';
-import {
-  Admission,
-  MAX_UNREGISTERED,
-  MAX_UNREGISTERED_PER_IP,
-  TOO_MANY_UNREGISTERED,
-} from '../link/admission.js';
+import { Places, MAX_UNREGISTERED, MAX_UNREGISTERED_PER_IP, TOO_MANY_UNREGISTERED } from '../link/places.js';
 import type { RelayedRequest } from './relayed-request.js';
 import {
   SecureWebSocketServer as NeutralSecureWebSocketServer,
@@ -84,7 +79,7 @@ export class SecureWebSocketServer extends NeutralSecureWebSocketServer<
 > {
   readonly #upgrades: UpgradeServer | undefined;
   readonly #acceptOptions: ChannelAcceptOptions;
-  readonly #unregistered: Admission;
+  readonly #unregistered: Places;
   /** What gives back the place of a connection in `#unregistered`. */
   readonly #places = new WeakMap<IncomingMessage, () => void>();
   #loaded: Identity | undefined;
@@ -100,7 +95,7 @@ export class SecureWebSocketServer extends NeutralSecureWebSocketServer<
     const { addresses, userId, deviceId, registrationTimeout, maxFrame, maxPayload } = options;
     this.#acceptOptions = { addresses, userId, deviceId, registrationTimeout, maxFrame, maxPayload };
     const { maxUnregistered = MAX_UNREGISTERED, maxUnregisteredPerIp = MAX_UNREGISTERED_PER_IP } = options;
-    this.#unregistered = new Admission(maxUnregistered, maxUnregisteredPerIp);
+    this.#unregistered = new Places(maxUnregistered, maxUnregisteredPerIp);
     this.#upgrades = options.relay === undefined ? this.#listen(options) : undefined;
   }
 

@@ -16,6 +16,7 @@ import { EventQueue } from '../support/event-queue.js';
 import { FaultyProxy } from '../support/faulty-proxy.js';
 import { ending, event, exchange, outcome, relayScene } from '../support/relay-scene.js';
 import { RelayClient } from '../support/relay-client.js';
+import { dialRelay, framesOf } from '../support/dialled-relay-link.js';
 
 vi.setConfig({ testTimeout: 30_000 });
 
@@ -25,30 +26,11 @@ const envelope = (address: Uint8Array) => ({ type: 'envelope', address, body: BO
 
 /** Registers at `url`, which may be that of something in between, and wants this connection id. */
 async function join(relay: Relay, identity: Identity, connectionId?: number, url = relay.url) {
-  const { registered } = registerDialled({
-    url,
-    location: new URL(relay.url).origin,
-    identity,
-    connectionId,
-    checkServerKey: () => Promise.resolve(),
-  });
-  const dialled = await registered;
+  const dialled = await dialRelay(url, identity, { location: new URL(relay.url).origin, connectionId });
   scene.after(() => {
     dialled.socket.terminate();
   });
-  const frames = new EventQueue<Frame>();
-  const closed = new Promise<{ code: number; reason: string }>(resolve => {
-    dialled.start({
-      binary: data => {
-        frames.push(decodeFrame(data));
-      },
-      closed: (code, reason) => {
-        resolve({ code, reason });
-      },
-    });
-  });
-  const address = peerAddress(identity.publicKeyBytes, dialled.connectionId);
-  return { socket: dialled.socket, connectionId: dialled.connectionId, address, frames, closed };
+  return framesOf(dialled, identity);
 }
 
 /** A way to the relay that can go dead without anybody being told. */

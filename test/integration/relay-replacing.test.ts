@@ -17,6 +17,7 @@ import { registerDialled, type RegisterOptions } from '../../src/link/register-d
 import { Relay, type RelayRefusal } from '../../src/relay/relay.js';
 import { Router } from '../../src/relay/router.js';
 import { EventQueue } from '../support/event-queue.js';
+import { dialRelay, framesOf } from '../support/dialled-relay-link.js';
 
 vi.setConfig({ testTimeout: 30_000 });
 
@@ -39,14 +40,7 @@ async function start(port = 0): Promise<Relay> {
 
 /** A registered link, as the library dials it. */
 async function dial(url: string, as: Identity, options: Partial<RegisterOptions> = {}) {
-  const { registered } = registerDialled({
-    url,
-    location: url,
-    identity: as,
-    checkServerKey: () => Promise.resolve(),
-    ...options,
-  });
-  const dialled = await registered;
+  const dialled = await dialRelay(url, as, options);
   cleanUp.push(() => {
     dialled.socket.terminate();
   });
@@ -54,20 +48,7 @@ async function dial(url: string, as: Identity, options: Partial<RegisterOptions>
 }
 
 async function join(relay: Relay, as: Identity, connectionId?: number) {
-  const dialled = await dial(relay.url, as, { connectionId });
-  const frames = new EventQueue<Frame>();
-  const closed = new Promise<{ code: number; reason: string }>(resolve => {
-    dialled.start({
-      binary: data => {
-        frames.push(decodeFrame(data));
-      },
-      closed: (code, reason) => {
-        resolve({ code, reason });
-      },
-    });
-  });
-  const address = peerAddress(as.publicKeyBytes, dialled.connectionId);
-  return { socket: dialled.socket, connectionId: dialled.connectionId, address, frames, closed };
+  return framesOf(await dial(relay.url, as, { connectionId }), as);
 }
 
 const envelope = (address: Uint8Array) => ({ type: 'envelope', address, body: BODY });

@@ -4,11 +4,9 @@ import { MAX_TOKEN_LENGTH } from '../../core/constants.js';
 import { SecureWebSocketError } from '../../core/errors.js';
 import { BodyType } from '../../core/sealed-body.js';
 import { TRANSPORT_OVERHEAD, type TransportKeys } from '../../core/transport-keys.js';
+import { MAX_DELAY, startTimer, stopTimer, type Timer } from '../../link/clock.js';
 import type { AdmissionDecision, AdmissionRequest, Admitted } from './admission-options.js';
 import { presentable } from './hook-answer.js';
-
-/** The longest that a timer of Node can wait, milliseconds. */
-const MAX_DELAY = 2 ** 31 - 1;
 
 export interface GrantOwner {
   /** Never rejects. */
@@ -28,7 +26,7 @@ export class ClientGrant {
   readonly #request: AdmissionRequest;
   readonly #keys: TransportKeys;
   #admitted: Admitted;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
   #isDeciding = false;
   #closed = false;
 
@@ -59,7 +57,7 @@ export class ClientGrant {
 
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#timer);
+    stopTimer(this.#timer);
     this.#keys.wipe();
   }
 
@@ -99,17 +97,13 @@ export class ClientGrant {
   }
 
   #wait(): void {
-    clearTimeout(this.#timer);
+    stopTimer(this.#timer);
     const { expiresAt } = this.#admitted;
     if (expiresAt === undefined) return;
-    const delay = Math.max(0, expiresAt - Date.now());
-    this.#timer = setTimeout(
-      () => {
-        if (delay > MAX_DELAY) this.#wait();
-        else this.#owner.expired();
-      },
-      Math.min(delay, MAX_DELAY),
-    );
-    this.#timer.unref();
+    const delay = expiresAt - Date.now();
+    this.#timer = startTimer(delay, () => {
+      if (delay > MAX_DELAY) this.#wait();
+      else this.#owner.expired();
+    });
   }
 }

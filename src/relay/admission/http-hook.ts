@@ -4,13 +4,12 @@ import * as http from 'node:http';
 import * as https from 'node:https';
 import { describeError } from '../../core/describe-error.js';
 import { SecureWebSocketError } from '../../core/errors.js';
+import { MAX_DELAY } from '../../link/clock.js';
 import type { HookOptions } from './admission-options.js';
 import { parseHookAnswer, type HookAnswer } from './hook-answer.js';
 
 /** Milliseconds until a question counts as unanswered, unless the options say otherwise. */
 const DEFAULT_TIMEOUT = 3_000;
-/** The longest that a timer of Node can wait. */
-const MAX_TIMEOUT = 2 ** 31 - 1;
 /** Questions asked at a time. Others wait. */
 const MAX_ASKING = 64;
 /** Questions that may wait. More are not asked. */
@@ -53,8 +52,8 @@ export class HttpHook {
   constructor(name: string, options: HookOptions) {
     const { url, timeout = DEFAULT_TIMEOUT, failOpen = false, secret } = options;
     this.#url = checkUrl(name, url);
-    if (!Number.isSafeInteger(timeout) || timeout < 1 || timeout > MAX_TIMEOUT) {
-      throw invalid(`"${name}.timeout" is an integer from 1 to ${MAX_TIMEOUT}, milliseconds.`);
+    if (!Number.isSafeInteger(timeout) || timeout < 1 || timeout > MAX_DELAY) {
+      throw invalid(`"${name}.timeout" is an integer from 1 to ${MAX_DELAY}, milliseconds.`);
     }
     // Told without its value: it is a secret.
     if (secret !== undefined && (typeof (secret as unknown) !== 'string' || !/^[\x21-\x7e]+$/.test(secret))) {

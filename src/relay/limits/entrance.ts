@@ -1,7 +1,7 @@
 import { addressGroup } from '../../link/address-group.js';
-import { Admission, TOO_MANY_UNREGISTERED } from '../../link/admission.js';
+import { Places, TOO_MANY_UNREGISTERED } from '../../link/places.js';
 import type { LimitName } from '../relay-observer.js';
-import { Occupancy } from './occupancy.js';
+import { Occupancy } from '../../link/occupancy.js';
 import { TokenBucket } from './token-bucket.js';
 
 export interface EntranceLimits {
@@ -55,7 +55,7 @@ export class Admittance {
 export class Entrance {
   readonly #limits: EntranceLimits;
   readonly #rate: TokenBucket;
-  readonly #unregistered: Admission;
+  readonly #unregistered: Places;
   readonly #byIp: Occupancy;
   #connections = 0;
   readonly #gone = (): void => {
@@ -65,7 +65,7 @@ export class Entrance {
   constructor(limits: EntranceLimits) {
     this.#limits = limits;
     this.#rate = new TokenBucket(limits.acceptRate, 2 * limits.acceptRate);
-    this.#unregistered = new Admission(limits.maxUnregistered, limits.maxUnregisteredPerIp);
+    this.#unregistered = new Places(limits.maxUnregistered, limits.maxUnregisteredPerIp);
     this.#byIp = new Occupancy(limits.maxConnectionsPerIp);
   }
 

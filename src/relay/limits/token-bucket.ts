@@ -1,7 +1,5 @@
 import { SecureWebSocketError } from '../../core/errors.js';
-
-/** The longest that a timer of Node can wait, milliseconds. */
-const MAX_WAIT = 2 ** 31 - 1;
+import { MAX_DELAY } from '../../link/clock.js';
 
 /**
  * A bucket of `burst` tokens into which `rate` tokens fall per second. It is full in the beginning.
@@ -46,7 +44,7 @@ export class TokenBucket {
   spend(count: number, now: number): number {
     this.#fill(now);
     this.#level -= count * 1_000;
-    return this.#level >= 0 ? 0 : Math.min(Math.ceil(-this.#level / this.#rate), MAX_WAIT);
+    return this.#level >= 0 ? 0 : Math.min(Math.ceil(-this.#level / this.#rate), MAX_DELAY);
   }
 
   #fill(now: number): void {

@@ -9,6 +9,7 @@ import {
   parseReconnect,
   PeerReturn,
 } from '../../../src/link/reconnect-policy.js';
+import { reconnectOptions } from '../../support/reconnect-options.js';
 
 const DEFAULTS = { minDelay: 500, maxDelay: 20_000, maxAttempts: Infinity, stableTime: 10_000 };
 
@@ -161,17 +162,7 @@ describe('Backoff', () => {
   });
 
   it('keeps to its limits whatever happens', () => {
-    const options = fc
-      .record({
-        delays: fc.tuple(fc.nat(30_000), fc.nat(30_000)),
-        maxAttempts: fc.oneof(fc.integer({ min: 1, max: 12 }), fc.constant(Infinity)),
-        stableTime: fc.nat(2000),
-      })
-      .map(({ delays, ...rest }) => ({
-        minDelay: Math.min(...delays),
-        maxDelay: Math.max(...delays),
-        ...rest,
-      }));
+    const options = reconnectOptions(30_000, 12);
     const steps = fc.array(
       fc.record({
         step: fc.constantFrom('next', 'next', 'next', 'connection'),

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Backoff } from '../../../src/link/reconnect-policy.js';
 import { runs } from '../../support/fuzz.js';
+import { reconnectOptions } from '../../support/reconnect-options.js';
 
 const DEFAULTS = { minDelay: 500, maxDelay: 20_000, maxAttempts: Infinity, stableTime: 10_000 };
 const MAX_HURRIED = 1_000;
@@ -122,17 +123,7 @@ describe('nobody hurries', () => {
 });
 
 it('whatever is lost and said, delays keep to their limits, and attempts to theirs', () => {
-  const options = fc
-    .record({
-      delays: fc.tuple(fc.nat(5_000), fc.nat(5_000)),
-      maxAttempts: fc.oneof(fc.integer({ min: 1, max: 6 }), fc.constant(Infinity)),
-      stableTime: fc.nat(2_000),
-    })
-    .map(({ delays, ...rest }) => ({
-      minDelay: Math.min(...delays),
-      maxDelay: Math.max(...delays),
-      ...rest,
-    }));
+  const options = reconnectOptions(5_000, 6);
   const steps = fc.array(
     fc.record({
       step: fc.constantFrom('next', 'next', 'next', 'connection', 'restart'),

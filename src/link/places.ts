@@ -1,4 +1,5 @@
 import { addressGroup } from './address-group.js';
+import { Occupancy } from './occupancy.js';
 
 /** Why there is no room for one more. */
 export type Refusal = 'TOO_MANY' | 'TOO_MANY_FROM_ADDRESS';
@@ -15,15 +16,14 @@ export const TOO_MANY_UNREGISTERED: Readonly<Record<Refusal, string>> = {
 };
 
 /** Counts clients of whom nothing is known yet, in all and per IP address, and says when there are too many. */
-export class Admission {
+export class Places {
   readonly #max: number;
-  readonly #maxPerAddress: number;
-  readonly #byAddress = new Map<string, number>();
+  readonly #byAddress: Occupancy;
   #count = 0;
 
   constructor(max: number, maxPerAddress: number) {
     this.#max = max;
-    this.#maxPerAddress = maxPerAddress;
+    this.#byAddress = new Occupancy(maxPerAddress);
   }
 
   get count(): number {
@@ -36,23 +36,15 @@ export class Admission {
    */
   enter(address: string | undefined): Refusal | (() => void) {
     if (this.#count >= this.#max) return 'TOO_MANY';
-    // What has no colon is an IPv4 address, and a group of its own: to find that out would take longer.
-    const group = address?.includes(':') ? addressGroup(address) : address;
-    if (group !== undefined) {
-      const there = this.#byAddress.get(group) ?? 0;
-      if (there >= this.#maxPerAddress) return 'TOO_MANY_FROM_ADDRESS';
-      this.#byAddress.set(group, there + 1);
-    }
+    const leaveAddress = address === undefined ? undefined : this.#byAddress.enter(addressGroup(address));
+    if (address !== undefined && leaveAddress === undefined) return 'TOO_MANY_FROM_ADDRESS';
     this.#count += 1;
     let inside = true;
     return () => {
       if (!inside) return;
       inside = false;
       this.#count -= 1;
-      if (group === undefined) return;
-      const left = (this.#byAddress.get(group) ?? 1) - 1;
-      if (left === 0) this.#byAddress.delete(group);
-      else this.#byAddress.set(group, left);
+      leaveAddress?.();
     };
   }
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Occupancy } from '../../../../src/relay/limits/occupancy.js';
-import { runs } from '../../../support/fuzz.js';
+import { Occupancy } from '../../../src/link/occupancy.js';
+import { runs } from '../../support/fuzz.js';
 
 describe('Occupancy', () => {
   it('has room for so many of each group', () => {
