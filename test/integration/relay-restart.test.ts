@@ -82,8 +82,11 @@ describe('two relay processes behind one address', () => {
     await expect.poll(count, { timeout: 30_000 }).toBe(6);
     for (const each of counters) await each.stop();
     expect(delays.length).toBeGreaterThanOrEqual(5);
-    // Whoever had to wait for the service heard of its leaving first.
-    expect(delays.map(({ error }) => error.code)).toContain('RESTARTING');
+    // Nobody's link was cut: who went by itself was told when to, and who stayed saw the service go. Which of the two it
+    // is depends on whose time came first.
+    const codes = new Set(delays.map(({ error }) => error.code));
+    for (const orderly of ['RESTARTING', 'PEER_GONE', 'PEER_NOT_HERE'] as const) codes.delete(orderly);
+    expect([...codes]).toEqual([]);
   });
 
   it('end at once at the second signal', async () => {
