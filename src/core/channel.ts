@@ -1,4 +1,5 @@
 import type { ChannelEnding, ChannelEvent, ChannelOptions, ChannelState } from './channel-event.js';
+import { ChannelRefusal } from './channel-refusal.js';
 import {
   ABNORMAL,
   type CloseStatus,
@@ -9,7 +10,8 @@ import {
   resetError,
 } from './close-status.js';
 import { DEAD_AFTER, RESUME_PATIENCE } from './constants.js';
-import { SecureWebSocketError, violation } from './errors.js';
+import type { SecureWebSocketError} from './errors.js';
+import { violation } from './errors.js';
 import { Inbox } from './inbox.js';
 import type { Lineage } from './lineage.js';
 import { decodeOpenAccept, decodeOpenRefuse, type OpenParameters } from './open-parameters.js';
@@ -95,6 +97,11 @@ export class Channel {
 
   get state(): ChannelState {
     return this.#state;
+  }
+
+  /** Whole messages larger than this end the channel, bytes. */
+  set maxPayload(bytes: number) {
+    this.#inbox.maxPayload = bytes;
   }
 
   /** The subprotocol agreed, or ''. */
@@ -558,12 +565,9 @@ export class Channel {
   #refused(payload: Uint8Array): void {
     if (this.#state !== 'opening') violation('refused a channel that is open');
     const { status, reason } = decodeOpenRefuse(payload);
-    // Nothing that would steer a terminal.
-    const why = reason === '' ? '' : `: ${reason.slice(0, 200).replace(/\p{C}/gu, ' ')}`;
     this.refusalStatus = status;
-    this.fail(
-      new SecureWebSocketError('CHANNEL_REFUSED', `The peer refused the channel (${String(status)})${why}.`),
-    );
+    // Nothing that would steer a terminal.
+    this.fail(new ChannelRefusal(status, reason.slice(0, 200).replace(/\p{C}/gu, ' ')));
   }
 
   /** The HTTP status with which the peer refused the channel, if it did. */

@@ -126,3 +126,34 @@ export const RESUME_WINDOW = 120_000;
 /** So many channels of one service are kept while their peers are out of reach, and so many bytes, all together. */
 export const MAX_RESUMABLE = 10_000;
 export const MAX_RESUMABLE_BYTES = 67_108_864;
+
+// Spaces
+
+/** Longest name of a space, bytes of UTF-8. */
+export const MAX_SPACE_NAME = 128;
+/** Largest JSON of a SPACE frame, bytes. */
+export const MAX_SPACE_JSON = 4_096;
+/** Largest SPACE frame with a part of a roster, bytes, header included: it fits wherever a frame does. */
+export const MAX_ROSTER_PAGE = MIN_MAX_FRAME;
+/** Keys of one sender are used for so many messages, and so long. */
+export const GENERATION_MESSAGES = 100;
+export const GENERATION_TIME = 3_600_000;
+/** Where so many members can read, sender keys take the place of wraps, unless the application says otherwise. */
+export const SENDER_KEY_MEMBERS = 16;
+/** Also for whoever has sent more than so many messages a second, as long as that lasts. */
+export const SENDER_KEY_RATE = 8;
+/** Over so long that rate is measured. */
+export const SENDER_KEY_RATE_TIME = 10_000;
+/** Messages of a chain that may be missing before one that is opened, and keys of such messages that are kept. */
+export const MAX_SKIPPED_MESSAGES = 512;
+/** Messages that a member may have under way which the relay has not accepted, and bytes of them. */
+export const SPACE_WINDOW_MESSAGES = 64;
+export const SPACE_WINDOW_BYTES = 1_048_576;
+/** What a sender has seen may be so many items behind when the relay accepts its message. */
+export const MAX_VIEW_AGE = 512;
+/** Messages that a sender keeps for members who missed them, bytes of them, and for how long. */
+export const REPAIR_MESSAGES = 256;
+export const REPAIR_BYTES = 4_194_304;
+export const REPAIR_TIME = 120_000;
+/** A relay tells members how far the order has come after so long, if it has moved. */
+export const SPACE_HEAD_INTERVAL = 15_000;

@@ -11,6 +11,13 @@ export type EndpointEvent =
   | { readonly type: 'refused'; readonly error: SecureWebSocketError }
   /** The relay says something of the link itself. */
   | { readonly type: 'control'; readonly control: Control }
+  /** The relay says something of a space, to our membership with this number. */
+  | {
+      readonly type: 'space';
+      readonly membership: number;
+      readonly operation: number;
+      readonly body: Uint8Array;
+    }
   /** Nothing comes over the link any more, not even what we send to ourselves: it has to be given up. */
   | { readonly type: 'dead'; readonly error: SecureWebSocketError };
 

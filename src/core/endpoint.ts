@@ -21,6 +21,7 @@ import {
   encodeEnvelope,
   encodeListen,
   peerAddress,
+  PUBLIC_KEY_LENGTH,
   writeEnvelopeHeader,
 } from './frame.js';
 import { LinkEcho } from './link-echo.js';
@@ -75,6 +76,9 @@ export class Endpoint implements Carrier {
   #frames: Uint8Array[] = [];
   #events: EndpointEvent[] = [];
   #listening = false;
+  /** Who may start a session, and open channels, although nobody listens. */
+  #welcomes: ((publicKey: Uint8Array) => boolean) | undefined;
+  #awaits = false;
   #isDirect = false;
   #isDead = false;
   #hidden = false;
@@ -98,7 +102,7 @@ export class Endpoint implements Carrier {
       wallClock,
       owner: {
         send: (address, body) => this.#frames.push(encodeEnvelope(address, body)),
-        acceptsStrangers: () => this.#listening,
+        acceptsStrangers: source => this.#isWelcome(source.subarray(0, PUBLIC_KEY_LENGTH)),
         established: (attempt, session) => {
           this.#established(attempt, session);
         },
@@ -163,6 +167,17 @@ export class Endpoint implements Carrier {
     this.#listening = listening;
     this.#echo.heard(now);
     this.#frames.push(encodeListen(listening));
+  }
+
+  /**
+   * Takes sessions and channels of those keys of which `welcomes` says so, be anybody listening or not; undefined: of
+   * nobody. The router is not told: they have to know our connection id. `awaits`: whether we wait for them as one who
+   * listens does, and have to notice when nothing can come any more.
+   */
+  welcome(welcomes: ((publicKey: Uint8Array) => boolean) | undefined, awaits: boolean, now: number): void {
+    this.#welcomes = welcomes;
+    this.#awaits = awaits;
+    this.#echo.heard(now);
   }
 
   /** Accepts channels without telling a router: the service end of a direct link. */
@@ -296,8 +311,11 @@ export class Endpoint implements Carrier {
       this.#sessions.notice(frame.address, frame.reason, now);
     } else if (frame.type === 'control' && !this.#isDirect) {
       if (frame.control) this.#events.push({ type: 'control', control: frame.control });
+    } else if (frame.type === 'space' && !this.#isDirect) {
+      this.#events.push(frame);
     } else {
-      const who = frame.type === 'control' ? 'relays' : 'clients of a relay';
+      const isOfRelays = frame.type === 'control' || frame.type === 'space';
+      const who = isOfRelays ? 'relays' : 'clients of a relay';
       throw new SecureWebSocketError('FRAME_MALFORMED', `Received a frame that only ${who} send.`);
     }
   }
@@ -381,7 +399,11 @@ export class Endpoint implements Carrier {
   }
 
   get #isIdleListener(): boolean {
-    return this.#listening && !this.#isDirect;
+    return (this.#listening || this.#awaits) && !this.#isDirect;
+  }
+
+  #isWelcome(publicKey: Uint8Array): boolean {
+    return this.#listening || this.#welcomes?.(publicKey) === true;
   }
 
   readonly #emit = (event: EndpointEvent): void => {
@@ -395,7 +417,7 @@ export class Endpoint implements Carrier {
 
   #receptionHost(seal: ReceptionHost['seal']): ReceptionHost {
     return {
-      isListening: () => this.#listening,
+      isListening: ({ publicKey }) => this.#isWelcome(publicKey),
       find: lineageId => this.resumables?.find(lineageId),
       maxChannelsPerPeer: this.#options.maxChannelsPerPeer ?? MAX_CHANNELS_PER_PEER,
       channelsOn: session => this.#channels.get(session)?.size ?? 0,

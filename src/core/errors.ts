@@ -88,6 +88,24 @@ export type ErrorCode =
   | 'HANDSHAKES_LIMITED'
   /** The relay limits with how many peers one connection may talk. */
   | 'TOO_MANY_PEERS'
+  // spaces
+  /** The relay does not let us in, or not any longer, for a reason that has no code of its own. */
+  | 'SPACE_REFUSED'
+  /** The relay's rules do not let this client into the space. */
+  | 'SPACE_NOT_ALLOWED'
+  /** The space has as many members as it may. */
+  | 'SPACE_FULL'
+  /** This client is in as many spaces as it may, or the relay has as many as it may. */
+  | 'TOO_MANY_SPACES'
+  /** Whoever runs the relay has put us out of the space. */
+  | 'SPACE_REMOVED'
+  /** The relay shows a member who is none, or shows different members different things. */
+  | 'ROSTER_MISMATCH'
+  /** The relay has dropped, added or reordered what is said in the space. */
+  | 'SPACE_ORDER'
+  // presence
+  /** The relay tells nobody who is present, or not this client. */
+  | 'PRESENCE_REFUSED'
   | 'ABORTED';
 
 /** An error of this library. `code` is stable; the message is for people and may change. */

@@ -13,6 +13,8 @@ export const FrameType = {
   LISTEN: 0x03,
   CONTROL: 0x04,
   TOKEN: 0x05,
+  SPACE: 0x06,
+  MULTICAST: 0x07,
 } as const;
 
 /** Why the router could not deliver an envelope, or what became of a peer. */
@@ -35,6 +37,8 @@ export const PEER_ADDRESS_LENGTH = 36;
 export const ENVELOPE_HEADER_LENGTH = 1 + PEER_ADDRESS_LENGTH;
 export const NOTICE_LENGTH = 2 + PEER_ADDRESS_LENGTH;
 export const LISTEN_LENGTH = 2;
+/** Type byte and membership: what SPACE and MULTICAST frames begin with. */
+export const MEMBERSHIP_HEADER_LENGTH = 5;
 
 export type Frame =
   | { readonly type: 'envelope'; readonly address: Uint8Array; readonly body: Uint8Array }
@@ -42,7 +46,16 @@ export type Frame =
   | { readonly type: 'listen'; readonly listening: boolean }
   /** Undefined: of a kind that this version does not know. */
   | { readonly type: 'control'; readonly control: Control | undefined }
-  | { readonly type: 'token'; readonly sealed: Uint8Array };
+  | { readonly type: 'token'; readonly sealed: Uint8Array }
+  /** What a relay and a member of a space tell each other. `membership`: the member's own number for it, from 1 on. */
+  | {
+      readonly type: 'space';
+      readonly membership: number;
+      readonly operation: number;
+      readonly body: Uint8Array;
+    }
+  /** What a member says to all others of a space. */
+  | { readonly type: 'multicast'; readonly membership: number; readonly body: Uint8Array };
 
 /** The peer address of a key and a connection id. */
 export function peerAddress(publicKey: Uint8Array, connectionId: number): Uint8Array {
@@ -141,11 +154,28 @@ export function decodeFrame(bytes: Uint8Array): Frame {
     case FrameType.TOKEN:
       if (bytes.length > MAX_TOKEN_FRAME) throw malformed('a TOKEN frame that is too long');
       return { type: 'token', sealed: bytes.subarray(1) };
+    case FrameType.SPACE: {
+      const membership = membershipIn(bytes, 'SPACE');
+      const operation = bytes[MEMBERSHIP_HEADER_LENGTH];
+      if (operation === undefined) throw malformed('a SPACE frame without an operation');
+      return { type: 'space', membership, operation, body: bytes.subarray(MEMBERSHIP_HEADER_LENGTH + 1) };
+    }
+    case FrameType.MULTICAST: {
+      const membership = membershipIn(bytes, 'MULTICAST');
+      return { type: 'multicast', membership, body: bytes.subarray(MEMBERSHIP_HEADER_LENGTH) };
+    }
     default:
       throw malformed(
         bytes.length === 0 ? 'an empty frame' : `a frame of the unknown type ${String(bytes[0])}`,
       );
   }
+}
+
+function membershipIn(bytes: Uint8Array, name: string): number {
+  if (bytes.length < MEMBERSHIP_HEADER_LENGTH) throw malformed(`a ${name} frame without a membership`);
+  const membership = readUint32(bytes, 1);
+  if (membership === 0) throw malformed(`a ${name} frame of the membership 0`);
+  return membership;
 }
 
 function isNoticeReason(value: number | undefined): value is NoticeReason {

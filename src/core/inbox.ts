@@ -20,6 +20,10 @@ export class Inbox {
     this.#deliver = deliver;
   }
 
+  set maxPayload(bytes: number) {
+    this.#assembler.maxPayload = bytes;
+  }
+
   get isEmpty(): boolean {
     return this.#messages.length === 0;
   }

@@ -16,14 +16,15 @@ interface Fragment {
 
 /** Puts fragments together again (RFC 6455 section 5.4), up to a bound. */
 export class MessageAssembler {
-  readonly #maxPayload: number;
+  maxPayload: number;
   #fragments: Fragment[] = [];
   #length = 0;
   /** Of the message under way; undefined between messages. */
   #isText: boolean | undefined;
 
+  /** `maxPayload`: the most that a message may have, bytes. */
   constructor(maxPayload: number) {
-    this.#maxPayload = maxPayload;
+    this.maxPayload = maxPayload;
   }
 
   /** Bytes that have come of a message that is not complete. */
@@ -42,8 +43,8 @@ export class MessageAssembler {
       throw new SecureWebSocketError('PROTOCOL_VIOLATION', `The peer ${what}.`);
     }
     this.#length += item.payload.length;
-    if (this.#length > this.#maxPayload) {
-      const most = String(this.#maxPayload);
+    if (this.#length > this.maxPayload) {
+      const most = String(this.maxPayload);
       throw new SecureWebSocketError(
         'MESSAGE_TOO_LARGE',
         `A message of the peer is larger than ${most} bytes (maxPayload).`,

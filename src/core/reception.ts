@@ -13,7 +13,8 @@ import type { TransportKeys } from './transport-keys.js';
 
 /** What the reception needs of its endpoint. */
 export interface ReceptionHost {
-  isListening(): boolean;
+  /** Whether anybody takes what the peer of this session opens. */
+  isListening(session: Session): boolean;
   /** The channel of this lineage, among those that can be resumed. */
   find(lineageId: string): Channel | undefined;
   /** How many channels there are on this session. */
@@ -111,7 +112,7 @@ export class Reception {
   }
 
   #reasonToRefuse(session: Session): { status: number; reason: string } | undefined {
-    if (!this.#host.isListening()) return { status: 404, reason: 'nobody listens' };
+    if (!this.#host.isListening(session)) return { status: 404, reason: 'nobody listens' };
     if (this.#host.channelsOn(session) >= this.#host.maxChannelsPerPeer) {
       return { status: 503, reason: 'too many channels' };
     }

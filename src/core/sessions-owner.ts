@@ -16,8 +16,8 @@ export interface Attempt {
 export interface SessionsOwner {
   /** A sealed body is to be sent. */
   send(address: Uint8Array, body: Uint8Array): void;
-  /** True when handshakes of peers with whom there is no session are welcome. */
-  acceptsStrangers(): boolean;
+  /** True when a handshake of the peer at `source`, with whom there is no session, is welcome. */
+  acceptsStrangers(source: Uint8Array): boolean;
   /** Our handshake was answered: `session` has current keys. */
   established(attempt: Attempt, session: Session): void;
   /** The peer holds the keys of a handshake that we answered: `session` has current keys. */

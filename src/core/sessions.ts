@@ -232,7 +232,7 @@ export class Sessions {
 
   #initiation(source: Uint8Array, senderIndex: number, noise: Uint8Array, now: number): void {
     const known = this.find(source);
-    if (!known && !this.#owner.acceptsStrangers()) {
+    if (!known && !this.#owner.acceptsStrangers(source)) {
       this.#owner.refused(
         new SecureWebSocketError('SESSION_FAILED', 'A stranger started a handshake while nobody listens.'),
       );

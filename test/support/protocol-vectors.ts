@@ -26,6 +26,7 @@ import {
 } from './protocol-exchange.js';
 import { type ResumedExchange, resumedExchange } from './protocol-resumption.js';
 import { MAX_FRAME, Party, RELAY_LOCATION, WALL_CLOCK } from './protocol-party.js';
+import { spaceVectors, type SpaceVectors } from './protocol-spaces.js';
 
 export interface KeyVector {
   readonly seed: string;
@@ -74,8 +75,10 @@ export type LocationVector =
       readonly url: string;
       readonly serverLocation: string;
       readonly dialled: string;
-      /** Absent for direct URLs. */
+      /** Absent for direct URLs and spaces. */
       readonly address?: string;
+      /** The name of the space, where one is meant. */
+      readonly space?: string;
       readonly target: string;
     };
 
@@ -95,6 +98,7 @@ export interface ProtocolVectors {
   readonly registration: RegistrationVector;
   readonly relayed: RelayedExchange;
   readonly resumed: ResumedExchange;
+  readonly space: SpaceVectors;
   readonly direct: { readonly description: string; readonly transport: readonly RecordedTransport[] };
   readonly addresses: readonly AddressVector[];
   readonly locations: readonly LocationVector[];
@@ -140,6 +144,7 @@ export async function generateVectors(): Promise<ProtocolVectors> {
     },
     relayed: relayedExchange(alice, bob, carol.identity.publicKeyBytes),
     resumed: resumedExchange(alice, bob),
+    space: spaceVectors(relay, alice, bob),
     addresses: addressVectors(alice.identity.publicKey),
     locations: locationVectors(alice.identity.publicKey),
     lengths: lengthVectors(),
@@ -275,11 +280,26 @@ function locationVectors(address: string): LocationVector[] {
     `wss://relay.example/${address.slice(1)}/chat`,
     `wss://relay.example/${address.toUpperCase()}/chat`,
     `wss://relay.example/${'0'.repeat(64)}/chat`,
+    'wss://relay.example/base/space/gr%C3%BC%C3%9Fe%20%2B%3F',
+    `wss://relay.example/${address}/space/lobby`,
+    'wss://relay.example/space/lobby/',
+    'wss://relay.example/space/a%2Fb',
+    'wss://relay.example/space/gru%CC%88n',
+    'wss://relay.example/space/%FF',
+    'wss://relay.example/space/lobby?x=1',
+    `wss://relay.example/space/${'x'.repeat(129)}`,
   ].map(url => {
     const { refused } = refusalOf(() => parseLocation(new URL(url)));
     if (refused !== undefined) return { url, refused };
-    const { origin, dialled, peerKey, target } = parseLocation(new URL(url));
-    return { url, serverLocation: origin, dialled, ...(peerKey && { address: toHex(peerKey) }), target };
+    const { origin, dialled, peerKey, target, space } = parseLocation(new URL(url));
+    return {
+      url,
+      serverLocation: origin,
+      dialled,
+      ...(peerKey && { address: toHex(peerKey) }),
+      ...(space !== undefined && { space }),
+      target,
+    };
   });
 }
 

@@ -98,17 +98,28 @@ function nonceOf(counter: number): Buffer {
 const AEAD = 'chacha20-poly1305';
 const TAG = { authTagLength: 16 };
 
-export function seal(key: Uint8Array, counter: number, ad: Uint8Array, plaintext: Uint8Array): Buffer {
-  const cipher = nodeCrypto.createCipheriv(AEAD, key, nonceOf(counter), TAG);
+export const seal = (key: Uint8Array, counter: number, ad: Uint8Array, plaintext: Uint8Array): Buffer =>
+  sealUnder(key, nonceOf(counter), ad, plaintext);
+
+/** Throws when the ciphertext is not authentic. */
+export const open = (key: Uint8Array, counter: number, ad: Uint8Array, ciphertext: Uint8Array): Buffer =>
+  openUnder(key, nonceOf(counter), ad, ciphertext);
+
+export function sealUnder(key: Uint8Array, nonce: Uint8Array, ad: Uint8Array, plaintext: Uint8Array): Buffer {
+  const cipher = nodeCrypto.createCipheriv(AEAD, key, nonce, TAG);
   cipher.setAAD(ad, { plaintextLength: plaintext.length });
   return Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
 }
 
-/** Throws when the ciphertext is not authentic. */
-export function open(key: Uint8Array, counter: number, ad: Uint8Array, ciphertext: Uint8Array): Buffer {
+export function openUnder(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  ad: Uint8Array,
+  ciphertext: Uint8Array,
+): Buffer {
   if (ciphertext.length < 16) throw new Error('a ciphertext shorter than its tag');
   const end = ciphertext.length - 16;
-  const decipher = nodeCrypto.createDecipheriv(AEAD, key, nonceOf(counter), TAG);
+  const decipher = nodeCrypto.createDecipheriv(AEAD, key, nonce, TAG);
   decipher.setAAD(ad, { plaintextLength: end });
   decipher.setAuthTag(ciphertext.subarray(end));
   return Buffer.concat([decipher.update(ciphertext.subarray(0, end)), decipher.final()]);

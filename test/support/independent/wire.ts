@@ -92,6 +92,8 @@ export interface Location {
   /** The key of the peer, in hex, when the URL is relayed. */
   readonly address: string | undefined;
   readonly target: string;
+  /** The name of the space, as it stands in the URL, when one is meant. */
+  readonly space?: string;
 }
 
 export function parseLocation(text: string): Location {
@@ -101,6 +103,12 @@ export function parseLocation(text: string): Location {
   const segments = url.pathname.split('/');
   const at = segments.findIndex(segment => /^[0-9a-fA-F]{64}$/.test(segment));
   if (at === -1) {
+    const [path, name] = segments.slice(-2);
+    if (path === 'space' && name !== undefined && name !== '') {
+      if (url.search !== '') throw new Error('no address: a space with a query');
+      const dialled = server + (segments.slice(0, -2).join('/') || '/');
+      return { server, dialled, address: undefined, target: '/', space: name };
+    }
     const target = url.pathname + url.search;
     return { server, dialled: server + target, address: undefined, target };
   }

@@ -294,6 +294,34 @@ describe('an endpoint', () => {
     }
   });
 
+  it('tells its owner what a relay says of spaces, and takes no message that is meant for a relay', () => {
+    const { a } = endpoints();
+    a.endpoint.takeEvents();
+    a.endpoint.receive(Uint8Array.of(6, 0, 0, 0, 7, 0x86, 1, 2), 0);
+    const body = Uint8Array.of(1, 2);
+    expect(a.endpoint.takeEvents()).toEqual([{ type: 'space', membership: 7, operation: 0x86, body }]);
+    const multicast = Uint8Array.of(7, 0, 0, 0, 7, 1, 2);
+    const error = expectCode(() => {
+      a.endpoint.receive(multicast, 0);
+    }, 'FRAME_MALFORMED');
+    expect(error.message).toContain('clients of a relay');
+  });
+
+  it('takes nothing of spaces in direct use: there is no relay', () => {
+    const { a } = endpoints();
+    a.endpoint.acceptDirect();
+    for (const [type, who] of [
+      [6, 'relays'],
+      [7, 'clients of a relay'],
+    ] as const) {
+      const error = expectCode(() => {
+        a.endpoint.receive(Uint8Array.of(type, 0, 0, 0, 7, 0x86, 1, 2), 0);
+      }, 'FRAME_MALFORMED');
+      expect(error.message).toContain(who);
+    }
+    expect(a.endpoint.takeEvents().filter(({ type }) => type === 'space')).toEqual([]);
+  });
+
   it('is not harmed by a peer that does', () => {
     const { network, a, b, ours } = channels();
     const c = new EndpointNode(network, { identity: 3 });

@@ -88,6 +88,23 @@ describe('decodeFrame', () => {
     }
   });
 
+  it('reads SPACE and MULTICAST: membership, then operation and body, or all else', () => {
+    fc.assert(
+      fc.property(connectionIds, fc.nat(255), bytes(200), (id, operation, body) => {
+        const membership = Math.max(1, id);
+        const head = Uint8Array.of(membership >>> 24, membership >>> 16, membership >>> 8, membership);
+        const space = { type: 'space', membership, operation, body };
+        expect(decodeFrame(Uint8Array.of(6, ...head, operation, ...body))).toEqual(space);
+        expect(decodeFrame(Uint8Array.of(7, ...head, ...body))).toEqual({
+          type: 'multicast',
+          membership,
+          body,
+        });
+      }),
+      runs(100),
+    );
+  });
+
   it('copies nothing: the parts are views', () => {
     const bytesOfFrame = encodeEnvelope(peerAddress(KEY, 7), Uint8Array.of(1));
     const frame = decodeFrame(bytesOfFrame);
@@ -124,6 +141,12 @@ describe('decodeFrame', () => {
     ['a LISTEN without a flag', '03'],
     ['a LISTEN with flag 2', '0302'],
     ['a LISTEN with two flags', '030101'],
+    ['a SPACE without a membership', '06000000'],
+    ['a SPACE without an operation', '0600000001'],
+    ['a SPACE of the membership 0', '060000000001'],
+    ['a MULTICAST without a membership', '07000000'],
+    ['a MULTICAST of the membership 0', '0700000000'],
+    ['an unknown type 8', '080000000101'],
   ])('refuses %s', (_, hex) => {
     expectCode(() => decodeFrame(fromHex(hex)), 'FRAME_MALFORMED');
   });
@@ -133,7 +156,7 @@ describe('decodeFrame', () => {
       fc.property(
         fc.oneof(
           bytes(80),
-          fc.tuple(fc.nat(4), bytes(80)).map(([type, rest]) => Uint8Array.of(type, ...rest)),
+          fc.tuple(fc.nat(8), bytes(80)).map(([type, rest]) => Uint8Array.of(type, ...rest)),
         ),
         garbage => {
           parsesOrRefuses(() => decodeFrame(garbage), 'FRAME_MALFORMED');

@@ -48,6 +48,75 @@ describe('parseLocation', SLOW, () => {
     });
   });
 
+  it.each([
+    ['wss://relay.example/space/lobby', 'wss://relay.example/', 'lobby'],
+    ['wss://relay.example/base/deeper/space/lobby', 'wss://relay.example/base/deeper', 'lobby'],
+    ['ws://127.0.0.1:8080/space/a', 'ws://127.0.0.1:8080/', 'a'],
+    ['wss://relay.example/space/gr%C3%BC%C3%9Fe', 'wss://relay.example/', 'grüße'],
+    ['wss://relay.example/space/a%20b%3Fc%23d%25', 'wss://relay.example/', 'a b?c#d%'],
+    ['wss://relay.example/space/space', 'wss://relay.example/', 'space'],
+    ['wss://relay.example/space/space/x', 'wss://relay.example/space', 'x'],
+    ['wss://relay.example/space/x?', 'wss://relay.example/', 'x'],
+  ])('%s is a space', (url, dialled, space) => {
+    const { origin } = locate(url);
+    expect(locate(url)).toStrictEqual({ origin, peerKey: undefined, dialled, target: '/', space });
+    const { host, protocol } = new URL(url);
+    expect(origin).toBe(`${protocol}//${host}`);
+  });
+
+  it.each([
+    '/space',
+    '/space/',
+    '/space/lobby/',
+    '/space/lobby/x',
+    '/Space/lobby',
+    '/spaces/lobby',
+    '/%73pace/lobby',
+    '//lobby',
+  ])('%s is no space, but a path of the server', path => {
+    const url = `wss://api.example${path}`;
+    expect(locate(url)).toStrictEqual({
+      origin: 'wss://api.example',
+      peerKey: undefined,
+      dialled: url,
+      target: path,
+    });
+  });
+
+  it('means the peer wherever there is a key, whatever else looks like a space', () => {
+    expect(locate(`wss://relay.example/${HEX}/space/lobby`)).toStrictEqual({
+      origin: 'wss://relay.example',
+      peerKey: fromHex(HEX),
+      dialled: 'wss://relay.example/',
+      target: '/space/lobby',
+    });
+    expect(locate(`wss://relay.example/space/${HEX}`)).toStrictEqual({
+      origin: 'wss://relay.example',
+      peerKey: fromHex(HEX),
+      dialled: 'wss://relay.example/space',
+      target: '/',
+    });
+    expect(locate('wss://api.example/space/lobby?x=1', true)).toStrictEqual({
+      origin: 'wss://api.example',
+      peerKey: undefined,
+      dialled: 'wss://api.example/space/lobby?x=1',
+      target: '/space/lobby?x=1',
+    });
+    expect(locate('wss://api.example/space/%00', true).target).toBe('/space/%00');
+  });
+
+  it.each([
+    ['a query', 'lobby?x=1'],
+    ['what is no UTF-8', '%ff'],
+    ['half of a percent-encoding', '%4'],
+    ['a slash', 'a%2Fb'],
+    ['a control character', 'a%00'],
+    ['a decomposed letter', 'gru%CC%88%C3%9Fe'],
+    ['129 bytes', 'x'.repeat(129)],
+  ])('refuses a space with %s', (_, name) => {
+    expectCode(() => locate(`wss://relay.example/space/${name}`), 'INVALID_ARGUMENT');
+  });
+
   it('takes a path with a key for a path when it is told to', () => {
     for (const segment of [HEX, HEX.toUpperCase(), 'f'.repeat(64), '0'.repeat(64)]) {
       const url = `wss://api.example/${segment}/chat?x=1`;
@@ -94,7 +163,11 @@ describe('parseLocation', SLOW, () => {
   });
 
   it('takes any URL apart, or refuses it for its address', () => {
-    const segments = fc.oneof(fc.webSegment(), fc.stringMatching(/^[0-9a-fA-F]{64}$/), fc.constant(HEX));
+    const segments = fc.oneof(
+      fc.webSegment(),
+      fc.stringMatching(/^[0-9a-fA-F]{64}$/),
+      fc.constantFrom(HEX, 'space', 'lobby'),
+    );
     fc.assert(
       fc.property(
         fc.webAuthority(),
@@ -104,6 +177,7 @@ describe('parseLocation', SLOW, () => {
           const url = new URL(`wss://${host}/${path.join('/')}?${query}`);
           const location = parsesOrRefuses(
             () => parseLocation(url),
+            'INVALID_ARGUMENT',
             'INVALID_ADDRESS_CHARACTER',
             'NON_CANONICAL_ADDRESS',
             'LOW_ORDER_ADDRESS',
