@@ -24,8 +24,14 @@ export type {
   RelayLimited,
   RelayRefusal,
   RelaySnapshot,
+  RelaySpaceEnd,
+  RelaySpaceEvent,
   Reloadable,
 } from './relay/relay-observer.js';
+export type { PresencePolicy } from './relay/service/presence.js';
+export type { RelaySpaceMember, RelaySpaces } from './relay/spaces/relay-spaces.js';
+export type { SpaceEntry, SpacesOptions } from './relay/spaces/spaces-options.js';
+export type { ObservedSpaceEvent } from './relay/spaces/observed-space.js';
 export type {
   AdmissionAnswer,
   AdmissionOptions,
@@ -53,6 +59,8 @@ export type {
 export type { RouterConnection } from './relay/router-connection.js';
 
 export { Identity } from './core/identity.js';
+export { inviteToSpace } from './socket/invite-to-space.js';
+export type { SpaceInvitation } from './socket/invite-to-space.js';
 export { formatAddress, parseAddress } from './core/address.js';
 export { SecureWebSocketError } from './core/errors.js';
 export type { ErrorCode } from './core/errors.js';

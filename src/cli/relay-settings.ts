@@ -8,11 +8,13 @@ import {
   duration,
   HTTP_URL,
   integer,
+  oneOf,
   PATH,
   PROXY,
   text,
   WEB_SOCKET_URL,
 } from './setting-kinds.js';
+import { SPACE_SETTINGS } from './space-settings.js';
 
 const PORT = integer(0, 65_535);
 const COUNT = integer(1, 10_000_000);
@@ -228,6 +230,14 @@ const ADMISSION_SETTINGS = [
     help: 'How far the clocks of the issuer and the relay may be apart.',
   },
   {
+    name: 'user-ids',
+    group: 'admission',
+    kind: oneOf('admitted', 'claimed'),
+    fallback: 'admitted',
+    option: 'userIds',
+    help: 'Whose word on the user of a client counts: that of a token or hook, or else also its own.',
+  },
+  {
     name: 'admission-url',
     group: 'admission',
     kind: HTTP_URL,
@@ -327,12 +337,21 @@ const ADMISSION_SETTINGS = [
     needs: ['reach-url'],
     help: 'How many answers are kept.',
   },
+  {
+    name: 'presence',
+    group: 'reach',
+    kind: BOOLEAN,
+    fallback: 'false',
+    option: 'presence',
+    help: 'Tell clients that ask which public keys are connected.',
+  },
 ] as const satisfies readonly Setting[];
 
 /** Everything that can be set about the command `relay`, in the order in which it is listed. */
 export const RELAY_SETTINGS = [
   ...NETWORK_SETTINGS,
   ...ADMISSION_SETTINGS,
+  ...SPACE_SETTINGS,
   ...LIMIT_SETTINGS,
   ...OPERATION_SETTINGS,
 ] as const satisfies readonly Setting[];

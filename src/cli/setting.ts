@@ -11,6 +11,7 @@ export const GROUPS = {
   identity: 'Identity',
   admission: 'Admission: who is let in',
   reach: 'Reach: who may reach whom',
+  spaces: 'Spaces: encrypted rooms',
   limits: 'Limits',
   observability: 'Observability',
   restart: 'Restart',
@@ -18,7 +19,7 @@ export const GROUPS = {
 export type Group = keyof typeof GROUPS;
 
 /** Options that hold what is no data: they exist in code only. */
-type CodeOnly = 'identity' | 'keyStore' | 'server' | 'clientAddress' | 'onEnvelope';
+type CodeOnly = 'identity' | 'keyStore' | 'server' | 'clientAddress' | 'onEnvelope' | 'onSpace';
 
 type PathAt<Name extends string, Value> = Value extends string | number | boolean | readonly string[]
   ? Name

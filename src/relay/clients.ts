@@ -13,6 +13,7 @@ import { refuseUpgrade } from '../websocket/refuse-upgrade.js';
 import type { AdmissionRequest, Admitted } from './admission/admission-options.js';
 import { ClientGrant } from './admission/client-grant.js';
 import { ConnectedKeys } from './connected-keys.js';
+import { ConnectedUsers } from './connected-users.js';
 import type { Equipment } from './equipment.js';
 import type { Keepalive } from './keepalive.js';
 import { Admittance, Entrance } from './limits/entrance.js';
@@ -27,6 +28,7 @@ import {
 import type { LimitName, RelayRefusal } from './relay-observer.js';
 import type { CheckedOptions } from './relay-options.js';
 import type { Router, RouterPort } from './router.js';
+import type { ClientSpaces } from './spaces/client-spaces.js';
 import { WriteBatch } from './write-batch.js';
 
 /** What the clients of a relay have to do with. */
@@ -52,6 +54,7 @@ export class Clients {
   /** Registered or not. */
   readonly #connections = new Set<RelayConnection>();
   readonly #keys = new ConnectedKeys();
+  readonly #users = new ConnectedUsers();
   readonly #owner: RelayConnectionOwner;
   readonly #allClosed = new Set<() => void>();
   #throttled = 0;
@@ -97,6 +100,26 @@ export class Clients {
   /** Those that are registered: an array of its own. */
   registered(): RelayConnection[] {
     return [...this.#connections].filter(({ client }) => client !== undefined);
+  }
+
+  /** Whether a key has a connection. */
+  has(publicKey: string): boolean {
+    return this.#keys.hasAsManyAs(publicKey, 1);
+  }
+
+  /** The client of a key that has this connection. */
+  client(publicKey: string, connectionId: number): RelayClient | undefined {
+    return this.#keys.of(publicKey).find(({ client }) => client?.connectionId === connectionId)?.client;
+  }
+
+  /** The clients of these users, each once. */
+  ofUsers(userIds: Iterable<string>): ReadonlySet<RelayClient> {
+    return this.#users.of(userIds);
+  }
+
+  /** The spaces of each connection of a key. */
+  spacesOf(publicKey: string): ClientSpaces[] {
+    return this.#keys.of(publicKey).flatMap(({ spaces }) => spaces ?? []);
   }
 
   /** Ends all connections of a key with 4004. Gives how many they were. */
@@ -215,12 +238,15 @@ export class Clients {
     const { publicKey, connectionId } = link;
     const { remoteAddress, admitted, seconds } = arrival;
     const hex = toHex(publicKey);
-    const { userId } = admitted;
+    const { device } = link;
+    const claimed = this.#options.trustsClaims && device.userId !== '' ? device.userId : undefined;
+    const userId = admitted.userId ?? claimed;
     const client: RelayClient = {
       publicKey: hex,
       connectionId,
       remoteAddress,
       ...(userId !== undefined && { userId }),
+      ...(device.deviceId !== '' && { deviceId: device.deviceId }),
     };
     const former = this.#options.exclusive ? this.#keys.of(hex) : [];
     let port: RouterPort;
@@ -245,6 +271,7 @@ export class Clients {
     connection.connect(client, port);
     connection.registeredAt = performance.now();
     this.#keys.add(hex, connection);
+    this.#users.add(client);
     if (arrival.hasGrant) connection.grant = this.#newGrant(connection, arrival, link);
     // What a link carries for others is sealed by others.
     else link.keys.wipe();
@@ -318,6 +345,7 @@ export class Clients {
     this.#keepalive.unwatch(connection);
     if (!client) return;
     this.#keys.remove(client.publicKey, connection);
+    this.#users.remove(client);
     const seconds = (performance.now() - connection.registeredAt) / 1000;
     this.#equipment.observer.disconnected(client, code, seconds);
   }

@@ -14,6 +14,7 @@ import { observeAll } from './operations/observers.js';
 import { allOf } from './problems.js';
 import type { RelayObserver, RelaySnapshot } from './relay-observer.js';
 import type { CheckedOptions } from './relay-options.js';
+import { SpacePolicy } from './spaces/space-policy.js';
 
 /** What the equipment of a relay needs to know of it, and what it has to tell. */
 export interface EquippedRelay {
@@ -38,6 +39,7 @@ export class Equipment {
   admission: AdmissionControl | undefined;
   reach: ReachPolicy | undefined;
   keyTraffic: KeyTraffic | undefined;
+  spacePolicy: SpacePolicy | undefined;
   #metrics: Metrics | undefined;
   #internal: InternalServer | undefined;
   #audit: AuditLog | undefined;
@@ -94,7 +96,8 @@ export class Equipment {
 
   /** Reads what decides: certificates, lists, rules, keys of tokens. Talks to nobody. */
   async load(): Promise<void> {
-    const { tls, admission, reach, keyFramesPerSecond, keyBytesPerSecond, keyLimiters } = this.#options;
+    const { tls, admission, reach, keyFramesPerSecond, keyBytesPerSecond, keyLimiters, spaces } =
+      this.#options;
     if (tls !== undefined) this.certificate = new Certificate(tls, this.observer);
     if (admission !== undefined) {
       this.admission = new AdmissionControl(admission, this.observer, () => {
@@ -104,6 +107,7 @@ export class Equipment {
     if (reach !== undefined) {
       this.reach = new ReachPolicy(reach, this.observer, () => undefined);
     }
+    if (spaces.enabled) this.spacePolicy = new SpacePolicy(spaces, () => this.observer);
     await allOf([
       this.certificate?.open().then(context => {
         this.context = context;
@@ -142,6 +146,7 @@ export class Equipment {
     this.certificate?.close();
     this.admission?.close();
     this.reach?.close();
+    this.spacePolicy?.close();
     for (const closing of [
       () => this.#internal?.close(),
       () => this.#audit?.close(),

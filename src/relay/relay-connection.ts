@@ -8,6 +8,7 @@ import type { Admittance } from './limits/entrance.js';
 import type { Throttle } from './limits/throttle.js';
 import type { RouterConnection } from './router-connection.js';
 import type { RouterPort } from './router.js';
+import type { ClientSpaces } from './spaces/client-spaces.js';
 import type { HeldWrites, WriteBatch } from './write-batch.js';
 
 /** What is held back is not more than this, bytes: with so much of it, a write more or less costs nothing. */
@@ -20,8 +21,10 @@ export interface RelayClient {
   readonly connectionId: number;
   /** IP address, where it is known. */
   readonly remoteAddress: string | undefined;
-  /** Who the user is, in the words of whoever admitted the client, if anybody did. */
+  /** Who the user is, in the words of whoever admitted the client, if anybody did. With `userIds: 'claimed'`: or its own. */
   readonly userId?: string | undefined;
+  /** What the client calls its device, signed with its key, if it calls it anything. Nobody has checked it. */
+  readonly deviceId?: string | undefined;
 }
 
 /** What the connections of one relay share. */
@@ -100,6 +103,14 @@ export class RelayConnection implements RouterConnection, RawSocketListener, Wat
     if (this.#held > MAX_HELD) this.flush();
   }
 
+  sendShared(head: Uint8Array, tail: Uint8Array): void {
+    const length = head.length + tail.length;
+    if (this.#held === 0 && length < MAX_HELD) this.#hold();
+    if (this.#held !== 0) this.#held += length;
+    this.socket.sendShared(head, tail);
+    if (this.#held > MAX_HELD) this.flush();
+  }
+
   flush(): void {
     if (this.#held === 0) return;
     this.#held = 0;
@@ -120,6 +131,11 @@ export class RelayConnection implements RouterConnection, RawSocketListener, Wat
   end(code: number, reason: string): void {
     if (this.#port) this.#port.end(code, reason);
     else this.close(code, reason);
+  }
+
+  /** The client's spaces, once it is registered, where there are any. */
+  get spaces(): ClientSpaces | undefined {
+    return this.#port?.spaces;
   }
 
   /** From now on, the only keys that the client may reach. */

@@ -17,6 +17,12 @@ export const LIMITS = [
   'frame_size',
   'queue',
   'peers',
+  'spaces',
+  'spaces_per_client',
+  'space_members',
+  'space_enters',
+  'space_messages',
+  'space_window',
 ] as const;
 export type LimitName = (typeof LIMITS)[number];
 
@@ -45,6 +51,32 @@ export interface RelayRefusal {
   readonly message: string;
 }
 
+/** A member of a space who has come, or gone. */
+export interface RelaySpaceEvent {
+  readonly space: string;
+  /** 64 hex digits. */
+  readonly publicKey: string;
+  /** Of the connection that it has, or had. */
+  readonly connectionId: number;
+  readonly userId: string | undefined;
+  readonly deviceId: string | undefined;
+  /** 32 hex digits: one for each entry of a client. */
+  readonly memberId: string;
+}
+
+/** Why a member has left a space: by itself, its connection was lost for too long, or the operator has put it out. */
+export type RelaySpaceEnd = 'left' | 'gone' | 'removed';
+
+/** A client that was not let into a space. */
+export interface RelaySpaceRefusal {
+  readonly space: string;
+  readonly publicKey: string;
+  readonly remoteAddress: string | undefined;
+  /** `SPACE_NOT_ALLOWED`, `SPACE_FULL`, `TOO_MANY_SPACES`, `JOIN_INVALID` or `UNAVAILABLE`. */
+  readonly code: string;
+  readonly message: string;
+}
+
 /** What somebody ran into. */
 export interface RelayLimited {
   readonly limit: LimitName;
@@ -68,14 +100,19 @@ export interface RelayObserver {
    * Whoever decides on admission or reach was asked: how long that took, and what came of it; with `unavailable`, why.
    */
   asked?(
-    about: 'admission' | 'reach',
+    about: 'admission' | 'reach' | 'space',
     seconds: number,
     outcome: 'yes' | 'no' | 'unavailable',
     error?: Error,
   ): void;
   /** Something was read again; with an error what was there before is still in use. */
   reloaded?(what: Reloadable, error?: Error): void;
-  /** What an operator did: `disconnect`, `reload`, `drain`. */
+  /** Somebody has become a member of a space. Not told when it only comes back to its place. */
+  spaceEntered?(entered: RelaySpaceEvent): void;
+  spaceLeft?(left: RelaySpaceEvent, reason: RelaySpaceEnd): void;
+  /** Somebody has asked to be let into a space in vain. Not told of those that ask too often. */
+  spaceRefused?(refusal: RelaySpaceRefusal): void;
+  /** What an operator did: `disconnect`, `reload`, `drain`, `remove_from_space`. */
   administered?(action: string, detail: Readonly<Record<string, string | number>>): void;
   state?(state: RelayState): void;
 }
@@ -98,6 +135,22 @@ export interface RelaySnapshot {
   readonly queuedBytes: number;
   readonly maxTotalQueueBytes: number;
   readonly maxConnections: number;
+  /** Spaces, their members, and how many of these are away. */
+  readonly spaces: number;
+  readonly spaceMembers: number;
+  readonly spaceMembersAway: number;
+  /** Messages that were said in spaces, and how often one was handed to a member who was there. */
+  readonly spaceMessages: number;
+  readonly spaceDeliveries: number;
+  /** Bytes that are kept of spaces for those who were away, and the most that may be. */
+  readonly spaceHistoryBytes: number;
+  readonly maxTotalHistoryBytes: number;
+  /** Events of the relay's service that were handed to connections, those that found no room or no client, and the bytes that wait. */
+  readonly serverEvents: number;
+  readonly serverEventDrops: number;
+  readonly serverEventBytes: number;
+  /** Keys that clients watch for whether they are present, each as often as it is. */
+  readonly watchedKeys: number;
   /** Connections whose traffic is being held back at the moment. */
   readonly throttled: number;
   /** When the certificate expires, seconds since 1970, if there is one. */

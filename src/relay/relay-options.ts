@@ -17,6 +17,9 @@ import type { AdmissionOptions, ReachOptions } from './admission/admission-optio
 import { normalPath } from './http.js';
 import { TrustedProxies } from './limits/client-address.js';
 import type { TrafficLimiter } from './limits/meter.js';
+import type { PresencePolicy } from './service/presence.js';
+import type { ObservedSpaceEvent } from './spaces/observed-space.js';
+import { checkSpaces, type SpacesOptions } from './spaces/spaces-options.js';
 import {
   DEFAULT_MAX_PEERS,
   DEFAULT_MAX_QUEUE_BYTES,
@@ -186,8 +189,21 @@ export interface RelayOptions {
   readonly tls?: TlsOptions | undefined;
   /** Who is let in, once the key is proven. Default: everybody. */
   readonly admission?: AdmissionOptions | undefined;
-  /** Who may reach whom. Default: everybody everybody. */
+  /**
+   * Whose word on the user of a client counts where nobody who admits clients has said anything: `claimed` takes that of the
+   * client itself, as far as it states a `userId`. Anybody can state any: only where all keys are known. Default `admitted`:
+   * nobody's, such a client has no user.
+   */
+  readonly userIds?: 'admitted' | 'claimed' | undefined;
+  /** Who may ask who is present. Default: nobody. */
+  readonly presence?: PresencePolicy | undefined;
+  /**
+   * Who may reach whom. Default: everybody everybody. Members of one space hear each other whatever is said here, and may
+   * reach each other as long as both are in it.
+   */
   readonly reach?: ReachOptions | undefined;
+  /** Encrypted rooms. False: there are none. Default: everybody may enter any. */
+  readonly spaces?: false | SpacesOptions | undefined;
   /** An HTTP server for operators, on a port of its own: `/metrics`, `/livez`, `/readyz` and a status page. Default: none. */
   readonly internal?: InternalOptions | undefined;
   /** Structured logs: a level, where they go, or a logger with the shape of pino's. Default: none. */
@@ -198,6 +214,8 @@ export interface RelayOptions {
   readonly drain?: DrainOptions | undefined;
   /** Sees every envelope that is forwarded: from, to, size and ciphertext. For demonstrations; must not throw. */
   readonly onEnvelope?: ((envelope: ObservedEnvelope) => void) | undefined;
+  /** Sees what happens in spaces: who comes and goes, and each message, as ciphertext. For demonstrations; must not throw. */
+  readonly onSpace?: ((event: ObservedSpaceEvent) => void) | undefined;
 }
 
 /** Options that have been checked, with every default filled in. */
@@ -225,6 +243,12 @@ export function checkOptions(options: RelayOptions) {
   if (audit !== undefined && (audit.file === undefined) === (audit.sink === undefined))
     throw invalid('Give exactly one of "file" and "sink" to "audit".');
 
+  const { userIds, presence = false } = options;
+  if (userIds !== undefined && !['admitted', 'claimed'].includes(userIds))
+    throw invalid(`"userIds" is "admitted" or "claimed", not ${JSON.stringify(userIds)}.`);
+  if (typeof (presence as unknown) !== 'boolean' && typeof presence !== 'function')
+    throw invalid('"presence" is true, false or a function.');
+
   const integer = (name: keyof RelayOptions, fallback: number, min = 1, max?: number): number =>
     number(name, options[name] as number | undefined, fallback, min, max);
   const optional = (name: keyof RelayOptions): number | undefined =>
@@ -237,6 +261,8 @@ export function checkOptions(options: RelayOptions) {
     publicUrl: publicUrlOf(options.addresses?.[0]),
     proxies: new TrustedProxies(trustedProxies ?? []),
     proxyProtocol: proxyProtocol === true,
+    presence,
+    trustsClaims: userIds === 'claimed',
     exclusive: options.exclusive === true,
     closeSlow: queuePolicy === 'close-slow',
     maxFrame,
@@ -257,6 +283,7 @@ export function checkOptions(options: RelayOptions) {
     handshakeRate: integer('handshakeRate', 20),
     handshakeBurst: integer('handshakeBurst', HANDSHAKE_BURST),
     maxPeers: integer('maxPeers', DEFAULT_MAX_PEERS),
+    spaces: checkSpaces(options.spaces),
     drain: {
       delay: number('drain.delay', drain?.delay, 5_000, 0, MAX_DELAY),
       time: number('drain.time', drain?.time, 10_000, 0, MAX_DELAY - 10_000),

@@ -4,6 +4,7 @@ import type { Server as HttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { parseAddress } from '../core/address.js';
+import { describeError } from '../core/describe-error.js';
 import type { Crypto } from '../core/crypto.js';
 import { SecureWebSocketError } from '../core/errors.js';
 import type { Identity } from '../core/identity.js';
@@ -21,12 +22,18 @@ import type {
   RelayObserver,
   RelayRefusal,
   RelaySnapshot,
+  RelaySpaceEnd,
+  RelaySpaceEvent,
   Reloadable,
 } from './relay-observer.js';
 import { type CheckedOptions, checkOptions, type RelayOptions } from './relay-options.js';
 import { RelayServer } from './relay-server.js';
+import { Services } from './service/services.js';
 import type { RouterConnection } from './router-connection.js';
 import { noDrops, Router, type RouterStatistics } from './router.js';
+import { RelaySpaces } from './spaces/relay-spaces.js';
+import type { Spaces } from './spaces/spaces.js';
+import { SpacesOfRelay } from './spaces/spaces-of-relay.js';
 
 export type { RelayClient, RelayLimited, RelayOptions, RelayRefusal, RelaySnapshot };
 
@@ -38,10 +45,21 @@ export interface RelayEvents {
    * under its connection id may have connected before; `client` is the object that its own `connection` event had.
    */
   disconnection: [client: RelayClient, code: number];
+  /**
+   * A client is connected, and can be told events: the same as `connection`, with the same object, at the same moment.
+   * This, `clientDisconnected`, `spaceEntered` and `spaceLeft` are what a service that uses the relay from code listens to.
+   */
+  clientConnected: [client: RelayClient];
+  /** It is not connected any more: the same as `disconnection`. */
+  clientDisconnected: [client: RelayClient, code: number];
   /** Somebody was turned away. */
   refused: [refusal: RelayRefusal];
   /** Somebody ran into a limit. Once for each connection and limit, where it could be again and again. */
   limited: [limited: RelayLimited];
+  /** Somebody has become a member of a space. */
+  spaceEntered: [entered: RelaySpaceEvent];
+  /** A member has left: by itself, its connection was lost for too long, or it was removed. */
+  spaceLeft: [left: RelaySpaceEvent, reason: RelaySpaceEnd];
   /** A file was read again, because it has changed or `reload` was called. With an error what was there before is in use. */
   reloaded: [what: Reloadable, error: Error | undefined];
   /** `drain` was called: it is not ready any more. */
@@ -85,6 +103,16 @@ export class Relay extends EventEmitter<RelayEvents> {
   #router: Router | undefined;
   #keepalive: Keepalive | undefined;
   #clients: Clients | undefined;
+  #spaces: SpacesOfRelay | undefined;
+  /** The spaces of this relay: who is in them, and who is put out of them. */
+  readonly spaces: RelaySpaces = new RelaySpaces({
+    spaces: () => this.#spaces?.spaces,
+    clients: publicKey => this.#clients?.spacesOf(publicKey) ?? [],
+    administered: (action, detail) => {
+      this.#equipment.observer.administered(action, detail);
+    },
+  });
+  #services: Services | undefined;
 
   /** @throws SecureWebSocketError `INVALID_ARGUMENT` when an option cannot be what it is */
   constructor(options: RelayOptions) {
@@ -132,7 +160,8 @@ export class Relay extends EventEmitter<RelayEvents> {
       await this.#equipment.open();
       this.#checkOpen();
       this.#identity = identity;
-      this.#router = this.#newRouter(identity);
+      this.#spaces = new SpacesOfRelay(this.#options, this.#equipment, identity);
+      this.#router = this.#newRouter(identity, this.#spaces.spaces);
       this.#keepalive = new Keepalive(this.#options.keepaliveInterval);
       this.#clients = new Clients({
         options: this.#options,
@@ -142,6 +171,7 @@ export class Relay extends EventEmitter<RelayEvents> {
         keepalive: this.#keepalive,
         welcome: socket => this.#ownServer?.welcome(socket),
       });
+      this.#services = this.#newServices(identity, this.#router);
       if (this.#options.server === undefined) this.#ownServer = this.#newServer();
       this.#server?.on('upgrade', this.#upgrade);
       const { port, host } = this.#options;
@@ -203,6 +233,8 @@ export class Relay extends EventEmitter<RelayEvents> {
   snapshot(): RelaySnapshot {
     const { connections, listeningKeys, envelopes, bytes, drops, queuedBytes } =
       this.#router?.statistics ?? NO_STATISTICS;
+    const spaces = this.#spaces?.spaces.statistics;
+    const services = this.#services?.statistics;
     return {
       state: this.#state === 'new' ? 'starting' : this.#state,
       publicKey: this.#identity?.publicKey ?? '',
@@ -216,6 +248,17 @@ export class Relay extends EventEmitter<RelayEvents> {
       queuedBytes,
       maxTotalQueueBytes: this.#options.maxTotalQueueBytes,
       maxConnections: this.#options.maxConnections,
+      spaces: spaces?.spaces ?? 0,
+      spaceMembers: spaces?.members ?? 0,
+      spaceMembersAway: spaces?.awayMembers ?? 0,
+      spaceMessages: spaces?.messages ?? 0,
+      spaceDeliveries: spaces?.deliveries ?? 0,
+      spaceHistoryBytes: spaces?.historyBytes ?? 0,
+      maxTotalHistoryBytes: this.#options.spaces.maxTotalHistoryBytes,
+      serverEvents: services?.events ?? 0,
+      serverEventDrops: services?.eventDrops ?? 0,
+      serverEventBytes: services?.eventBytes ?? 0,
+      watchedKeys: services?.watchedKeys ?? 0,
       throttled: this.#clients?.throttled ?? 0,
       certificateExpiresAt: this.#equipment.certificate?.expiresAt,
     };
@@ -259,6 +302,43 @@ export class Relay extends EventEmitter<RelayEvents> {
     return (this.#closing ??= this.#close());
   }
 
+  /**
+   * Whether a client with this public key (64 hex digits) is connected.
+   * @throws SecureWebSocketError with an address code when that is no public key
+   */
+  isPresent(publicKey: string): boolean {
+    parseAddress(publicKey);
+    return this.#clients?.has(publicKey) ?? false;
+  }
+
+  /**
+   * Tells whoever is in a space something: its members that are connected, and the connections that `spaces.enter` has let
+   * in. Members know that it is the relay that says so: the sockets that are in the space, and those to peers over the same
+   * connection, have an event `serverevent` with `data` and `space`. All else is as with {@link emitToUsers}.
+   *
+   * @returns to how many connections it is on its way
+   * @throws SecureWebSocketError `INVALID_ARGUMENT` when that is no name of a space, `MESSAGE_TOO_LARGE`
+   */
+  emitToSpace(space: string, data: string | Uint8Array): number {
+    return this.#emit(this.spaces.audience(space), space, data);
+  }
+
+  /**
+   * Tells all connected clients of these users, or of one, something: each of their sockets through this relay has an event `serverevent`
+   * with `data`, a string or bytes, at most 1 MiB. It is sealed by the relay's own identity for each connection, and arrives
+   * there once and in the order of the calls, or not at all when the connection ends, or its client does not read.
+   *
+   * A user is who the clients' `userId` says: see {@link RelayOptions.userIds}.
+   *
+   * @returns to how many connections it is on its way. 0 while the relay does not listen.
+   * @throws SecureWebSocketError `MESSAGE_TOO_LARGE`
+   */
+  emitToUsers(userIds: string | Iterable<string>, data: string | Uint8Array): number {
+    // A string is iterable, too.
+    const users = typeof userIds === 'string' ? [userIds] : userIds;
+    return this.#emit(this.#clients?.ofUsers(users) ?? [], '', data);
+  }
+
   async #drain(): Promise<void> {
     const clients = this.#clients;
     if (this.#state === 'listening' && clients) {
@@ -285,9 +365,11 @@ export class Relay extends EventEmitter<RelayEvents> {
     this.#hurry();
     this.#server?.off('upgrade', this.#upgrade);
     this.#keepalive?.stop();
+    this.#spaces?.close();
     const stopped = this.#ownServer?.close();
 
     this.#clients?.close();
+    this.#services?.close();
     const gone = this.#clients?.whenAllClosed();
     let cutOff: NodeJS.Timeout | undefined;
     const grace = new Promise<void>(resolve => {
@@ -303,11 +385,15 @@ export class Relay extends EventEmitter<RelayEvents> {
     await this.#equipment.close();
   }
 
+  #emit(clients: Iterable<RelayClient>, space: string, data: string | Uint8Array): number {
+    return this.#services?.emit(clients, space, data) ?? 0;
+  }
+
   get #server(): HttpServer | HttpsServer | undefined {
     return this.#options.server ?? this.#ownServer?.http;
   }
 
-  #newRouter(identity: Identity): Router {
+  #newRouter(identity: Identity, spaces: Spaces): Router {
     const { maxFrame, maxQueueBytes, maxTotalQueueBytes, onEnvelope, closeSlow, maxPeers } = this.#options;
     const { handshakeRate, handshakeBurst } = this.#options;
     const { reach } = this.#equipment;
@@ -328,8 +414,29 @@ export class Relay extends EventEmitter<RelayEvents> {
           (connection as RouterConnection & Partial<RelayConnection>).client ?? {};
         this.#equipment.observer.limited({ limit, publicKey, remoteAddress });
       },
+      spaces: (port, connection) => {
+        const { client } = connection as RouterConnection & Partial<RelayConnection>;
+        // Nobody speaks before it is registered.
+        return spaces.client(port, client as RelayClient);
+      },
       ownKey: identity.publicKeyBytes,
       randomUint32: randomNumbers(identity.crypto),
+    });
+  }
+
+  #newServices(identity: Identity, router: Router): Services {
+    const { maxFrame, maxConnections, presence } = this.#options;
+    return new Services({
+      identity,
+      router,
+      maxFrame,
+      maxConnections,
+      presence,
+      client: (publicKey, connectionId) => this.#clients?.client(publicKey, connectionId),
+      isPresent: publicKey => this.#clients?.has(publicKey) ?? false,
+      failed: error => {
+        this.#failed(error instanceof Error ? error : new Error(describeError(error)));
+      },
     });
   }
 
@@ -395,16 +502,26 @@ export class Relay extends EventEmitter<RelayEvents> {
   /** What programs are told, before logs and metrics are. */
   readonly #emitter: RelayObserver = {
     registered: client => {
+      this.#services?.connected(client);
       this.emit('connection', client);
+      this.emit('clientConnected', client);
     },
     disconnected: (client, code) => {
+      this.#services?.disconnected(client);
       this.emit('disconnection', client, code);
+      this.emit('clientDisconnected', client, code);
     },
     refused: refusal => {
       this.emit('refused', refusal);
     },
     limited: limited => {
       this.emit('limited', limited);
+    },
+    spaceEntered: entered => {
+      this.emit('spaceEntered', entered);
+    },
+    spaceLeft: (left, reason) => {
+      this.emit('spaceLeft', left, reason);
     },
     reloaded: (what, error) => {
       this.emit('reloaded', what, error);

@@ -5,6 +5,7 @@ import {
   decodeFrame,
   encodeNotice,
   ENVELOPE_HEADER_LENGTH,
+  type Frame,
   FrameType,
   NoticeReason,
   peerAddress,
@@ -22,6 +23,8 @@ import type {
   RouterPort,
 } from './router.js';
 import { type QueueBudget, SendQueue } from './send-queue.js';
+import type { ClientSpaces } from './spaces/client-spaces.js';
+import type { SpacePort } from './spaces/space-port.js';
 
 /** What the ports of one router share. */
 export interface RouterState {
@@ -32,6 +35,7 @@ export interface RouterState {
   readonly mayReach: ((from: string, to: string) => boolean | Promise<boolean>) | undefined;
   readonly handshakeLimit: (() => HandshakeAllowance) | undefined;
   readonly limited: ((limit: LimitName, connection: RouterConnection) => void) | undefined;
+  readonly spaces: ((port: SpacePort, connection: RouterConnection) => ClientSpaces) | undefined;
   readonly held: HeldTotal;
   readonly drops: Record<DropReason, number>;
   readonly ownKey: Uint8Array | undefined;
@@ -41,6 +45,8 @@ export interface RouterState {
   readonly ports: Map<number, Port>;
   /** The newest listening port of each key, by the key as a string. Older ones hang on `Port.older`. */
   readonly listening: Map<string, Port>;
+  /** Ports of the relay itself. */
+  services: number;
   contacts: number;
   envelopes: number;
   bytes: number;
@@ -59,13 +65,14 @@ const DROPS: Readonly<Partial<Record<NoticeReason, DropReason>>> = {
 };
 
 /** One connection of a router. */
-export class Port implements RouterPort {
+export class Port implements RouterPort, SpacePort {
   readonly connectionId: number;
   /** Peer address: what is stamped on all that comes from here. */
   readonly address: Uint8Array;
   readonly #state: RouterState;
   readonly #connection: RouterConnection;
   readonly #queue: SendQueue;
+  readonly #isService: boolean;
   #removed = false;
 
   /** The key as a string, once the client listens. Its listening ports form a list from the newest to the oldest. */
@@ -93,15 +100,18 @@ export class Port implements RouterPort {
   #hexKey: string | undefined;
   /** The limits that were told. */
   #limited: Set<LimitName> | undefined;
+  /** Once it has to do with one. */
+  #spaces: ClientSpaces | undefined;
 
   constructor(
     state: RouterState,
     publicKey: Uint8Array,
     connectionId: number,
     connection: RouterConnection,
-    { peers, onToken }: PortOptions,
+    { peers, onToken, isService = false }: PortOptions,
   ) {
     this.connectionId = connectionId;
+    this.#isService = isService;
     this.#onToken = onToken;
     this.#peers = peers && new Set(peers);
     // A copy: what has been written through a view lies outside of the heap, which takes twice the memory.
@@ -110,6 +120,7 @@ export class Port implements RouterPort {
     this.#connection = connection;
     this.#queue = new SendQueue(connection, state.budget);
     state.ports.set(connectionId, this);
+    if (isService) state.services += 1;
   }
 
   get statistics(): PortStatistics {
@@ -142,6 +153,24 @@ export class Port implements RouterPort {
 
   drained(): void {
     if (this.#queue.charged !== 0) this.#queue.settle();
+    this.#spaces?.drained();
+  }
+
+  get spaces(): ClientSpaces | undefined {
+    if (this.#removed) return undefined;
+    return (this.#spaces ??= this.#state.spaces?.(this, this.#connection));
+  }
+
+  get queuedBytes(): number {
+    return this.#connection.bufferedBytes;
+  }
+
+  offer(frame: Uint8Array): boolean {
+    return !this.#removed && this.#queue.offer(frame);
+  }
+
+  offerShared(head: Uint8Array, tail: Uint8Array): boolean {
+    return !this.#removed && this.#queue.offerShared(head, tail);
   }
 
   remove(): void {
@@ -154,9 +183,11 @@ export class Port implements RouterPort {
     if (this.#removed) return;
     this.#removed = true;
     this.#state.ports.delete(this.connectionId);
+    if (this.#isService) this.#state.services -= 1;
     this.#stopListening();
     this.#held?.release();
     this.#held = undefined;
+    this.#spaces?.remove();
 
     for (const other of this.#contactOf ?? []) {
       other.#contacts?.delete(this);
@@ -222,7 +253,7 @@ export class Port implements RouterPort {
   #passes(destination: Port, frame: Uint8Array): boolean {
     const state = this.#state;
     if (!this.#hasRoomFor(destination, frame)) return false;
-    if (state.handshakeLimit !== undefined && isHandshake(frame)) {
+    if (state.handshakeLimit !== undefined && !this.#isService && isHandshake(frame)) {
       this.#handshakes ??= state.handshakeLimit();
       if (!this.#handshakes.allows(addressName(frame))) {
         this.#ranInto('handshakes');
@@ -231,6 +262,7 @@ export class Port implements RouterPort {
       }
     }
     if (state.mayReach === undefined && this.#peers === undefined) return true;
+    if (this.#isService || destination.#isService) return true;
     return this.#maySendTo(destination, frame);
   }
 
@@ -238,6 +270,8 @@ export class Port implements RouterPort {
   #hasRoomFor(destination: Port, frame: Uint8Array): boolean {
     if (
       destination === this.#lastContact ||
+      this.#isService ||
+      destination.#isService ||
       this.#contacts === undefined ||
       this.#contacts.size < this.#state.maxPeers ||
       this.#contacts.has(destination)
@@ -277,6 +311,9 @@ export class Port implements RouterPort {
 
   /** Who may be reached, may be answered: whoever may write to us hears from us, too. */
   #isAllowed(destination: Port): boolean | Promise<boolean> {
+    // Members of a space hear each other through it anyway; what they have to tell each other for that goes this way.
+    if (destination.#spaces !== undefined && this.#spaces?.sharesWith(destination.#spaces) === true)
+      return true;
     const there = this.#mayInitiate(destination);
     if (there === true || this.#contactOf?.has(destination) !== true) return there;
     const back = destination.#mayInitiate(this);
@@ -315,7 +352,8 @@ export class Port implements RouterPort {
 
   /** Everything but a deliverable or undeliverable envelope. */
   #control(frame: Uint8Array): void {
-    if (frame.length > this.#state.maxFrame) {
+    // A message to a space is refused, and its sender stays.
+    if (frame.length > this.#state.maxFrame && frame[0] !== FrameType.MULTICAST) {
       this.#ranInto('frame_size');
       this.end(
         1009,
@@ -327,12 +365,21 @@ export class Port implements RouterPort {
       const decoded = decodeFrame(frame);
       if (decoded.type === 'token' && this.#onToken !== undefined) this.#onToken(decoded.sealed);
       else if (decoded.type === 'token') this.end(1002, 'Received a TOKEN frame: no token is expected here.');
+      else if (decoded.type === 'space' || decoded.type === 'multicast') this.#space(decoded);
       else if (decoded.type !== 'listen') this.end(1002, 'Received a frame that only a relay sends.');
       else if (decoded.listening) this.#listen();
       else this.#stopListening();
     } catch (error) {
       this.end(1002, error instanceof SecureWebSocketError ? error.message : 'Received a malformed frame.');
     }
+  }
+
+  /** @throws SecureWebSocketError when the client does what it must not */
+  #space(frame: Extract<Frame, { type: 'space' | 'multicast' }>): void {
+    const { spaces } = this;
+    if (spaces === undefined) this.end(1002, 'Received a frame of a space: there are none here.');
+    else if (frame.type === 'space') spaces.receive(frame.membership, frame.operation, frame.body);
+    else spaces.receiveMulticast(frame.membership, frame.body);
   }
 
   #listen(): void {

@@ -5,6 +5,8 @@ import type { DropReason, LimitName } from './relay-observer.js';
 import type { RouterConnection } from './router-connection.js';
 import { Port, type RouterState } from './router-port.js';
 import { QueueBudget } from './send-queue.js';
+import type { ClientSpaces } from './spaces/client-spaces.js';
+import type { SpacePort } from './spaces/space-port.js';
 
 export type { RouterConnection };
 
@@ -54,6 +56,11 @@ export interface RouterOptions {
   readonly handshakeLimit?: (() => HandshakeAllowance) | undefined;
   /** A connection ran into a limit. Told once for each of the two. */
   readonly limited?: ((limit: LimitName, connection: RouterConnection) => void) | undefined;
+  /**
+   * The spaces of a client, by its port: asked for when it first has to do with one. Default: there are no spaces, and
+   * whoever speaks of one is closed.
+   */
+  readonly spaces?: ((port: SpacePort, connection: RouterConnection) => ClientSpaces) | undefined;
   /** An unpredictable integer from 0 to 2^32 - 1. */
   readonly randomUint32: () => number;
   /** The relay's own public key. Envelopes to it that nobody else takes are answered with REFUSED. */
@@ -72,6 +79,8 @@ export interface HandshakeAllowance {
 export interface PortOptions {
   /** The only keys that it may reach, 64 hex digits. Default: all that `mayReach` allows. */
   readonly peers?: readonly string[] | undefined;
+  /** It is the relay itself: everybody may be reached by it, and may reach it, and it counts as no connection. */
+  readonly isService?: boolean | undefined;
   /** It shows a fresh token: a transport message under the keys of its registration. Without this it must not. */
   readonly onToken?: ((sealed: Uint8Array) => void) | undefined;
 }
@@ -108,6 +117,8 @@ export interface RouterStatistics {
 /** The router's end of one connection. */
 export interface RouterPort {
   readonly connectionId: number;
+  /** The client's spaces; undefined where there are none. */
+  readonly spaces: ClientSpaces | undefined;
   readonly statistics: PortStatistics;
   /**
    * One binary message from the client. `frame` belongs to the router from now on: it is overwritten in place and
@@ -146,6 +157,7 @@ export class Router {
       mayReach: options.mayReach,
       handshakeLimit: options.handshakeLimit,
       limited: options.limited,
+      spaces: options.spaces,
       held: { bytes: 0 },
       drops: noDrops(),
       ownKey: options.ownKey,
@@ -156,6 +168,7 @@ export class Router {
       ),
       ports: new Map(),
       listening: new Map(),
+      services: 0,
       contacts: 0,
       envelopes: 0,
       bytes: 0,
@@ -164,9 +177,9 @@ export class Router {
   }
 
   get statistics(): RouterStatistics {
-    const { ports, envelopes, bytes, notices, listening, contacts, budget, drops } = this.#state;
+    const { ports, services, envelopes, bytes, notices, listening, contacts, budget, drops } = this.#state;
     return {
-      connections: ports.size,
+      connections: ports.size - services,
       envelopes,
       bytes,
       notices,

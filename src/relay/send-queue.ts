@@ -93,6 +93,28 @@ export class SendQueue {
     return true;
   }
 
+  /**
+   * Sends one frame of two parts, of which the tail is shared with other queues (see `RouterConnection.sendShared`), or
+   * returns false when there is no room for it. It counts as much as one that is not shared: who will send it last and
+   * let go of it, nobody knows.
+   */
+  offerShared(head: Uint8Array, tail: Uint8Array): boolean {
+    const length = head.length + tail.length;
+    const waiting = this.#connection.bufferedBytes;
+    if (waiting !== 0) {
+      if (!this.#makeRoom(waiting, length)) {
+        // As in `#offerAgain`.
+        this.#connection.flush?.();
+        return this.#connection.bufferedBytes < waiting && this.offerShared(head, tail);
+      }
+    } else {
+      if (this.charged !== 0) this.settle();
+      if (length > this.#budget.maxQueueBytes) return false;
+    }
+    this.#connection.sendShared(head, tail);
+    return true;
+  }
+
   /** Brings the charge down to what still waits. */
   settle(): void {
     const waiting = this.#connection.bufferedBytes;
@@ -121,8 +143,16 @@ export class SendQueue {
   }
 
   #offerBehind(waiting: number, frame: Uint8Array, hasHeadroom: boolean): boolean {
+    if (!this.#makeRoom(waiting, frame.length)) return false;
+    if (isSmallView(frame)) this.#connection.send(new Uint8Array(frame));
+    else this.#connection.send(frame, hasHeadroom);
+    return true;
+  }
+
+  /** Counts a frame of so many bytes among those that wait, unless there is no room for it. */
+  #makeRoom(waiting: number, length: number): boolean {
     const budget = this.#budget;
-    if (waiting + frame.length > budget.maxQueueBytes) return false;
+    if (waiting + length > budget.maxQueueBytes) return false;
 
     if (this.#bytes > Math.max(waiting, budget.maxQueueBytes / WINDOW)) {
       this.#olderFrames = this.#frames;
@@ -130,12 +160,10 @@ export class SendQueue {
     }
     const overhead = (this.#waitingFrames + 1) * FRAME_OVERHEAD;
     if (overhead > budget.maxQueueBytes) return false;
-    if (!budget.charge(this, waiting + frame.length + overhead)) return false;
+    if (!budget.charge(this, waiting + length + overhead)) return false;
 
     this.#frames += 1;
-    this.#bytes += frame.length;
-    if (isSmallView(frame)) this.#connection.send(new Uint8Array(frame));
-    else this.#connection.send(frame, hasHeadroom);
+    this.#bytes += length;
     return true;
   }
 }

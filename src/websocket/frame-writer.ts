@@ -26,11 +26,49 @@ export function encodeFrame(opcode: number, payload: Uint8Array, masked: boolean
   return frame(opcode, bytes.subarray(FRAME_HEADROOM), masked);
 }
 
+/**
+ * The beginning of an unmasked binary frame, in memory of its own: its header, and `head`. Behind it belong `more` bytes
+ * of payload.
+ */
+export function encodeFrameStart(head: Uint8Array, more: number): Uint8Array {
+  const length = head.length + more;
+  const start = headerLengthOf(length);
+  const bytes = Buffer.allocUnsafe(start + head.length);
+  writeHeader(bytes, Opcode.BINARY, length, 0);
+  bytes.set(head, start);
+  return bytes;
+}
+
+/** An unmasked binary frame whose payload is both, in memory of its own. */
+export function encodeFrameOf(head: Uint8Array, tail: Uint8Array): Uint8Array {
+  const length = head.length + tail.length;
+  const start = headerLengthOf(length);
+  const bytes = Buffer.allocUnsafe(start + length);
+  writeHeader(bytes, Opcode.BINARY, length, 0);
+  bytes.set(head, start);
+  bytes.set(tail, start + head.length);
+  return bytes;
+}
+
 function frame(opcode: number, payload: Uint8Array, masked: boolean): Uint8Array {
   const { buffer, byteOffset, length } = payload;
-  const headerLength = (length < 126 ? 2 : length < 65_536 ? 4 : 10) + (masked ? 4 : 0);
+  const headerLength = headerLengthOf(length) + (masked ? 4 : 0);
   const bytes = new Uint8Array(buffer, byteOffset - headerLength, headerLength + length);
-  const mask = masked ? MASKED : 0;
+  writeHeader(bytes, opcode, length, masked ? MASKED : 0);
+  if (masked) {
+    const key = drawKey();
+    writeUint32(bytes, headerLength - 4, key);
+    applyMask(payload, 0, length, key);
+  }
+  return bytes;
+}
+
+/** Bytes of a header without a masking key, by the length of the payload. */
+function headerLengthOf(length: number): number {
+  return length < 126 ? 2 : length < 65_536 ? 4 : 10;
+}
+
+function writeHeader(bytes: Uint8Array, opcode: number, length: number, mask: number): void {
   bytes[0] = FIN | opcode;
   if (length < 126) {
     bytes[1] = mask | length;
@@ -43,12 +81,6 @@ function frame(opcode: number, payload: Uint8Array, masked: boolean): Uint8Array
     writeUint32(bytes, 2, Math.floor(length / 2 ** 32));
     writeUint32(bytes, 6, length);
   }
-  if (masked) {
-    const key = drawKey();
-    writeUint32(bytes, headerLength - 4, key);
-    applyMask(payload, 0, length, key);
-  }
-  return bytes;
 }
 
 function drawKey(): number {

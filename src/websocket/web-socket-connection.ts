@@ -1,17 +1,20 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { LEAST_POOLED } from '../core/buffer-pool.js';
+import { concat } from '../core/bytes.js';
 import { encodeClose, isCloseCode } from '../core/close-status.js';
 import { describeError } from '../core/describe-error.js';
 import { MAX_CONTROL_PAYLOAD, Opcode } from './frame.js';
 import { FrameError, type FrameListener, FrameReader, type FrameReaderOptions } from './frame-reader.js';
-import { encodeFrame, frameInPlace } from './frame-writer.js';
+import { encodeFrame, encodeFrameOf, encodeFrameStart, frameInPlace } from './frame-writer.js';
 import type { RawSocketListener, SettledSocket } from './raw-socket.js';
 
 /** Whoever does not answer the closing handshake is cut off after so many milliseconds. */
 const CLOSE_TIMEOUT = 30_000;
 /** With so many bytes still to go a ping is answered when some have gone, and of several only the last (section 5.5.3). */
 const PONG_HIGH_WATER = 16_384;
+/** What is shared and not longer is copied all the same, bytes: that costs less than another write that waits. */
+const LEAST_SHARED = 512;
 /** Whoever sends so many pings meanwhile reads none of the answers. */
 const MAX_WAITING_PINGS = 100;
 const EMPTY = new Uint8Array(0);
@@ -125,6 +128,26 @@ export class WebSocketConnection implements SettledSocket, FrameListener {
       if (!error) this.#kind.memory.give(frame.buffer);
       this.#sent(error);
     });
+  }
+
+  /**
+   * Sends one binary message of two parts. `head` is copied; `tail` is only read, also later: many connections may send the
+   * same one, and there is one of it however many do. A server's: what a client sends has to be masked, and is copied.
+   */
+  sendShared(head: Uint8Array, tail: Uint8Array): void {
+    if (this.#state !== 'open') return;
+    if (!this.#kind.masked) {
+      this.send(concat(head, tail));
+      return;
+    }
+    if (tail.length < LEAST_SHARED) {
+      this.#network?.write(encodeFrameOf(head, tail), this.#sent);
+      return;
+    }
+    this.#network?.cork();
+    this.#network?.write(encodeFrameStart(head, tail.length));
+    this.#network?.write(tail, this.#sent);
+    this.#network?.uncork();
   }
 
   /** Holds back what is sent until `uncork`, so that it leaves in one write. */

@@ -7,6 +7,7 @@ import { DROP_REASONS, type DropReason, type LimitName, LIMITS } from '../../src
 import { ClientSecureWebSocket } from '../../src/socket/client-secure-web-socket.js';
 import { HostileConnection, type Target } from '../support/hostile/hostile-connection.js';
 import { register } from '../support/hostile/attack.js';
+import { SpaceFollower } from '../support/space-follower.js';
 import { EVENTUALLY } from '../support/hostile/siege.js';
 
 vi.setConfig({ testTimeout: 30_000 });
@@ -210,7 +211,96 @@ const TRIPS: Record<
     },
     heard: NoticeReason.TOO_MANY_PEERS,
   },
+  spaces: {
+    options: { spaces: { maxSpaces: 1 } },
+    trip: async ({ target }) => {
+      await entered(target, 'one');
+      return refusalOf(await entered(target, 'two'));
+    },
+    heard: 'TOO_MANY_SPACES',
+  },
+  spaces_per_client: {
+    options: { spaces: { maxSpacesPerClient: 1 } },
+    trip: async ({ target }) => {
+      const { connection } = await entered(target, 'one');
+      return refusalOf(await entered(target, 'two', connection));
+    },
+    heard: 'TOO_MANY_SPACES',
+  },
+  space_members: {
+    options: { spaces: { maxMembers: 1 } },
+    trip: async ({ target }) => {
+      await entered(target, 'room');
+      return refusalOf(await entered(target, 'room'));
+    },
+    heard: 'SPACE_FULL',
+  },
+  space_enters: {
+    options: { spaces: { entersPerSecond: 1, maxSpacesPerClient: 1_000 } },
+    trip: async ({ target }) => {
+      // 64 at once, and then one each second.
+      const { connection } = await entered(target, 'room');
+      for (;;) {
+        const reason = refusalOf(await entered(target, 'room', connection));
+        if (reason !== undefined) return reason;
+      }
+    },
+    heard: 'RATE',
+  },
+  space_messages: {
+    options: { spaces: { messagesPerSecond: 1 } },
+    trip: async ({ target }) => {
+      const { connection, follower } = await entered(target, 'room');
+      while (follower.refusals.length === 0) {
+        const { sequence } = follower;
+        connection.send(follower.say('hello'));
+        await connection.until(
+          () => follower.accepted.includes(sequence + 1) || follower.refusals.length > 0,
+        );
+      }
+      return follower.refusals[0];
+    },
+    heard: expect.objectContaining({ reason: 'RATE', retryAfter: 1_000 }) as unknown,
+  },
+  space_window: {
+    options: { maxFrame: 32_768, maxQueueBytes: 65_536 },
+    trip: async ({ target }) => {
+      const [{ connection, follower }, deaf] = [await entered(target, 'room'), await entered(target, 'room')];
+      await connection.until(() => follower.roster.size === 2);
+      deaf.connection.socket.pause();
+      // There is always more under way than a sender may have: when others wait for whoever does not read, it is too much.
+      while (follower.refusals.length === 0) {
+        while (follower.unaccepted.size < 300) connection.send(follower.say('x'.repeat(20_000)));
+        await connection.until(() => follower.unaccepted.size < 200 || follower.refusals.length > 0);
+      }
+      return follower.refusals[0];
+    },
+    heard: expect.objectContaining({ reason: 'RATE', retryAfter: 1_000 }) as unknown,
+  },
 };
+
+/** Somebody has asked to be let into a space, and was answered. */
+async function entered(
+  target: Target,
+  space: string,
+  connection?: HostileConnection,
+): Promise<{ connection: HostileConnection; follower: SpaceFollower }> {
+  const own = connection ?? (await joined(target));
+  const membership = (memberships += 1);
+  const follower = new SpaceFollower(own.identity as Identity, target.relayKey, space, { membership });
+  own.onFrame = frame => {
+    follower.receive(frame);
+  };
+  own.send(follower.enter());
+  await own.until(() => follower.isIn || follower.refusals.length > 0);
+  return { connection: own, follower };
+}
+
+let memberships = 0;
+
+function refusalOf({ follower }: { follower: SpaceFollower }): string | undefined {
+  return follower.refusals[0]?.reason;
+}
 
 /** Sends more than it may, and waits to be told. */
 async function throttled(target: Target, frames: number, length: number): Promise<unknown> {

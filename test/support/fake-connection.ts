@@ -1,3 +1,4 @@
+import { concat } from '../../src/core/bytes.js';
 import { type Frame, decodeFrame } from '../../src/core/frame.js';
 import type { RouterConnection } from '../../src/relay/router-connection.js';
 
@@ -13,6 +14,10 @@ export class FakeConnection implements RouterConnection {
   send(bytes: Uint8Array): void {
     this.sent.push(bytes);
     if (this.stuck) this.#waiting.push(bytes.length);
+  }
+
+  sendShared(head: Uint8Array, tail: Uint8Array): void {
+    this.send(concat(head, tail));
   }
 
   get bufferedBytes(): number {

@@ -1,7 +1,14 @@
 import { describeError } from '../../core/describe-error.js';
 import { SecureWebSocketError } from '../../core/errors.js';
 import type { RelayClient } from '../relay-connection.js';
-import type { RelayLimited, RelayObserver, RelayRefusal, RelayState, Reloadable } from '../relay-observer.js';
+import type {
+  RelayLimited,
+  RelayObserver,
+  RelayRefusal,
+  RelaySpaceRefusal,
+  RelayState,
+  Reloadable,
+} from '../relay-observer.js';
 import type { AuditOptions, AuditSink } from '../relay-options.js';
 import { type AuditEvent, auditLine, auditText, NO_HEAD, readAuditLine } from './audit-record.js';
 import { FileAuditSink } from './file-audit-sink.js';
@@ -234,6 +241,16 @@ export class AuditLog implements RelayObserver {
       limit,
       publicKey: this.#key(publicKey),
       remoteAddress: optionalText(remoteAddress),
+    });
+  }
+
+  spaceRefused({ space, publicKey, remoteAddress, code, message }: RelaySpaceRefusal): void {
+    this.#add('space_refused', {
+      space: auditText(space),
+      publicKey: this.#key(publicKey),
+      remoteAddress: optionalText(remoteAddress),
+      code: auditText(code, MAX_NAME),
+      message: this.#text(message),
     });
   }
 

@@ -22,6 +22,7 @@ export type AuditEvent =
   | 'disconnected'
   | 'refused'
   | 'limited'
+  | 'space_refused'
   | 'reloaded'
   | 'administered'
   | 'state';

@@ -1,7 +1,16 @@
 import { describeError } from '../../core/describe-error.js';
 import { SecureWebSocketError } from '../../core/errors.js';
 import type { RelayClient } from '../relay-connection.js';
-import type { RelayLimited, RelayObserver, RelayRefusal, RelayState, Reloadable } from '../relay-observer.js';
+import type {
+  RelayLimited,
+  RelayObserver,
+  RelayRefusal,
+  RelaySpaceEnd,
+  RelaySpaceEvent,
+  RelaySpaceRefusal,
+  RelayState,
+  Reloadable,
+} from '../relay-observer.js';
 import type { LogLevel, LogOptions, RelayLogger } from '../relay-options.js';
 import { LogDestination } from './log-destination.js';
 import { shortKey, shortKeysIn } from './short-key.js';
@@ -68,7 +77,8 @@ export async function createLogger(options: LogOptions | RelayLogger): Promise<R
 
 /**
  * Writes what happens in a relay to a log. Each line has a stable `event`: `state`, `reloaded`, `reload_failed`,
- * `administered`, `refused`, `limited`, `unavailable`, `asked`, `registered`, `disconnected`, `certificate` or `suppressed`.
+ * `administered`, `refused`, `limited`, `unavailable`, `asked`, `registered`, `disconnected`, `space_entered`, `space_left`,
+ * `space_refused`, `certificate` or `suppressed`.
  *
  * - `info`: the relay's state, what operators did, and who was turned away or ran into a limit.
  * - `warn`: what somebody should look after: a reload that failed, a certificate that soon expires, a hook that does not answer.
@@ -146,7 +156,7 @@ export class LogObserver implements RelayObserver {
   }
 
   asked(
-    about: 'admission' | 'reach',
+    about: 'admission' | 'reach' | 'space',
     seconds: number,
     outcome: 'yes' | 'no' | 'unavailable',
     error?: Error,
@@ -165,6 +175,19 @@ export class LogObserver implements RelayObserver {
         'A question was answered.',
       );
     }
+  }
+
+  spaceEntered(entered: RelaySpaceEvent): void {
+    this.#logger.debug({ event: 'space_entered', ...memberOf(entered) }, 'A client has entered a space.');
+  }
+
+  spaceLeft(left: RelaySpaceEvent, reason: RelaySpaceEnd): void {
+    this.#logger.debug({ event: 'space_left', ...memberOf(left), reason }, 'A client has left a space.');
+  }
+
+  spaceRefused({ space, publicKey, remoteAddress, code, message }: RelaySpaceRefusal): void {
+    const fields = { event: 'space_refused', code, space, remoteAddress, publicKey: shortKey(publicKey) };
+    this.#bounded('info', fields, message);
   }
 
   reloaded(what: Reloadable, error?: Error): void {
@@ -239,6 +262,10 @@ export class LogObserver implements RelayObserver {
     this.#suppressed = 0;
     this.#logger.warn(fields, 'There were more such lines than are written in a second.');
   }
+}
+
+function memberOf({ space, publicKey, connectionId, memberId }: RelaySpaceEvent): object {
+  return { space, publicKey: shortKey(publicKey), connectionId, memberId };
 }
 
 function optionalKey(publicKey: string | undefined): string | undefined {

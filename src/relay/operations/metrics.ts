@@ -1,5 +1,6 @@
 import type { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { ADMISSION_ERROR_CODES, type ErrorCode } from '../../core/errors.js';
+import type { SpaceRefusal } from '../../core/space/space-frame.js';
 import type { RelayClient } from '../relay-connection.js';
 import {
   DROP_REASONS,
@@ -8,6 +9,7 @@ import {
   type RelayObserver,
   type RelayRefusal,
   type RelaySnapshot,
+  type RelaySpaceRefusal,
   type Reloadable,
 } from '../relay-observer.js';
 import { type PromClient, RuntimeMetrics, setSum } from './runtime-metrics.js';
@@ -47,6 +49,15 @@ const REFUSALS: ReadonlySet<string> = new Set<ErrorCode>([
   'ABORTED',
 ]);
 
+/** The refusals of spaces that have a label of their own. */
+const SPACE_REFUSALS: ReadonlySet<string> = new Set<SpaceRefusal>([
+  'SPACE_NOT_ALLOWED',
+  'SPACE_FULL',
+  'TOO_MANY_SPACES',
+  'JOIN_INVALID',
+  'UNAVAILABLE',
+]);
+
 const REGISTRATION_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const LIFETIME_BUCKETS = [1, 10, 60, 300, 900, 3_600, 14_400, 43_200, 86_400, 604_800];
 const QUESTION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -67,6 +78,7 @@ export class Metrics implements RelayObserver {
   readonly #lifetime: Histogram;
   readonly #refusals: Counter<'code'>;
   readonly #limits: Counter<'limit'>;
+  readonly #spaceRefusals: Counter<'code'>;
   readonly #questions: Histogram<'about' | 'outcome'>;
   readonly #reloads: Counter<'what' | 'outcome'>;
 
@@ -112,13 +124,19 @@ export class Metrics implements RelayObserver {
       ['limit'],
     );
     for (const limit of LIMITS) this.#limits.inc({ limit }, 0);
+    this.#spaceRefusals = make.counter(
+      'space_refusals_total',
+      'Clients that were not let into a space, by reason.',
+      ['code'],
+    );
+    for (const code of SPACE_REFUSALS) this.#spaceRefusals.inc({ code }, 0);
     this.#questions = make.histogram(
       'question_duration_seconds',
-      'How long it took to ask whoever decides on admission or reach, by what came of it, seconds.',
+      'How long it took to ask whoever decides on admission, reach or spaces, by what came of it, seconds.',
       QUESTION_BUCKETS,
       ['about', 'outcome'],
     );
-    for (const about of ['admission', 'reach']) {
+    for (const about of ['admission', 'reach', 'space']) {
       for (const outcome of ['yes', 'no', 'unavailable']) this.#questions.zero({ about, outcome });
     }
     this.#reloads = make.counter(
@@ -167,7 +185,15 @@ export class Metrics implements RelayObserver {
     this.#limits.inc({ limit });
   }
 
-  asked(about: 'admission' | 'reach', seconds: number, outcome: 'yes' | 'no' | 'unavailable'): void {
+  spaceRefused({ code }: RelaySpaceRefusal): void {
+    this.#spaceRefusals.inc({ code: SPACE_REFUSALS.has(code) ? code : 'other' });
+  }
+
+  asked(
+    about: 'admission' | 'reach' | 'space',
+    seconds: number,
+    outcome: 'yes' | 'no' | 'unavailable',
+  ): void {
     this.#questions.observe({ about, outcome }, seconds);
   }
 
@@ -241,6 +267,26 @@ function snapshotMetrics(make: MetricMaker, version: string): (snapshot: RelaySn
   const drops = make.counter('envelopes_dropped_total', 'Envelopes that were not forwarded, by reason.', [
     'reason',
   ]);
+  const spaces = make.gauge('spaces', 'Spaces that have members.');
+  const members = make.gauge('space_members', 'Members of spaces, those whose place is kept included.');
+  const away = make.gauge('space_members_away', 'Members of spaces whose place is kept while they are away.');
+  const said = make.counter('space_messages_total', 'Messages that were said in spaces.');
+  const handed = make.counter(
+    'space_deliveries_total',
+    'How often a message to a space was handed to a member who was there.',
+  );
+  const kept = make.gauge('space_history_bytes', 'Bytes that are kept of spaces, overhead included.');
+  const maxKept = make.gauge(
+    'max_space_history_bytes',
+    'Most bytes that may be kept of all spaces together.',
+  );
+  const events = make.counter('server_events_total', 'Events that were handed to connections.');
+  const lostEvents = make.counter(
+    'server_events_dropped_total',
+    'Events that were not: the client did not read, or was gone.',
+  );
+  const eventBytes = make.gauge('server_event_queued_bytes', 'Bytes of events that wait, each counted once.');
+  const watched = make.gauge('presence_watched_keys', 'Keys that clients watch, each as often as it is.');
   const expiry = make.gauge(
     'certificate_expiry_timestamp_seconds',
     'When the certificate expires, since 1970.',
@@ -261,6 +307,17 @@ function snapshotMetrics(make: MetricMaker, version: string): (snapshot: RelaySn
     setSum(bytes, snapshot.bytes);
     drops.reset();
     for (const reason of DROP_REASONS) drops.inc({ reason }, snapshot.drops[reason]);
+    spaces.set(snapshot.spaces);
+    members.set(snapshot.spaceMembers);
+    away.set(snapshot.spaceMembersAway);
+    setSum(said, snapshot.spaceMessages);
+    setSum(handed, snapshot.spaceDeliveries);
+    kept.set(snapshot.spaceHistoryBytes);
+    maxKept.set(snapshot.maxTotalHistoryBytes);
+    setSum(events, snapshot.serverEvents);
+    setSum(lostEvents, snapshot.serverEventDrops);
+    eventBytes.set(snapshot.serverEventBytes);
+    watched.set(snapshot.watchedKeys);
     // A relay without a certificate has none that expired in 1970.
     if (snapshot.certificateExpiresAt === undefined) expiry.remove();
     else expiry.set(snapshot.certificateExpiresAt);

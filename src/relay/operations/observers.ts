@@ -24,6 +24,9 @@ export function observeAll(observers: readonly RelayObserver[]): Required<RelayO
       tell(each => each.asked?.(about, seconds, outcome, error));
     },
     reloaded: (what, error) => tell(each => each.reloaded?.(what, error)),
+    spaceEntered: entered => tell(each => each.spaceEntered?.(entered)),
+    spaceLeft: (left, reason) => tell(each => each.spaceLeft?.(left, reason)),
+    spaceRefused: refusal => tell(each => each.spaceRefused?.(refusal)),
     administered: (action, detail) => tell(each => each.administered?.(action, detail)),
     state: state => tell(each => each.state?.(state)),
   };

@@ -91,6 +91,9 @@ export const STATUS_PAGE_SCRIPT = String.raw`
     show('listening-keys', count(status.listeningKeys));
     show('throttled', count(status.throttled));
     show('envelopes', count(status.envelopes));
+    show('spaces', count(status.spaces));
+    show('space-members', count(status.spaceMembers));
+    show('space-messages', count(status.spaceMessages));
     show('forwarded', size(status.bytes));
     show('queued', size(status.queuedBytes));
     show('queue-limit', ' of ' + size(status.maxTotalQueueBytes));

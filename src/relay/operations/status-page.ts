@@ -26,6 +26,9 @@ const ROWS = [
   { id: 'listening-keys', name: 'Listening keys' },
   { id: 'throttled', name: 'Held back by limits' },
   { id: 'envelopes', name: 'Messages forwarded' },
+  { id: 'spaces', name: 'Spaces' },
+  { id: 'space-members', name: 'Members of spaces' },
+  { id: 'space-messages', name: 'Messages said in spaces' },
   { id: 'forwarded', name: 'Bytes forwarded' },
 ];
 

@@ -227,3 +227,36 @@ describe('when a batch ends', () => {
     expect(await leavesAtOnce()).toBe(true);
   });
 });
+
+describe('a frame of two parts', () => {
+  it.each([0, 100, 120, 600, 60_000, 200_000])('with a tail of %i bytes arrives as one', async length => {
+    const other = connected();
+    const head = Uint8Array.of(1, 2, 3);
+    const tail = new Uint8Array(length).fill(7);
+    for (const each of [connection, other.connection]) each.sendShared(head, tail);
+    // It may be used again at once.
+    const sent = head.slice();
+    head.fill(9);
+    await turn();
+    for (const each of [network, other.network]) {
+      expect(each.writes).toHaveLength(1);
+      expect(each.bytes.equals(Buffer.concat([sent, tail]))).toBe(true);
+      // There is one of it in memory, unless it is small.
+      expect(each.writes.flat().some(chunk => chunk.buffer === tail.buffer)).toBe(length >= 600);
+    }
+    expect(tail.every(byte => byte === 7)).toBe(true);
+  });
+
+  it('keeps its place among others', async () => {
+    connection.send(Uint8Array.of(1));
+    connection.sendShared(Uint8Array.of(2), new Uint8Array(70_000).fill(3));
+    connection.sendShared(Uint8Array.of(4), new Uint8Array(1_000).fill(5));
+    connection.send(Uint8Array.of(6));
+    await turn();
+    const { bytes } = network;
+    expect(bytes).toHaveLength(1 + 70_001 + 1_001 + 1);
+    expect([bytes[0], bytes[1], bytes[2], bytes[70_002], bytes[70_003], bytes.at(-1)]).toEqual([
+      1, 2, 3, 4, 5, 6,
+    ]);
+  });
+});

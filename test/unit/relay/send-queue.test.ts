@@ -195,3 +195,33 @@ it('no order of sending and draining breaks a bound, and large frames are refuse
     { numRuns: 200 },
   );
 });
+
+describe('a frame of two parts', () => {
+  it('counts as one that is not shared', () => {
+    const [head, tail] = [new Uint8Array(15), new Uint8Array(9_985)];
+    const { connection, queue } = queueOf(new QueueBudget(100_000, HUGE));
+    for (let i = 0; i < 10; i++) expect(queue.offerShared(head, tail)).toBe(true);
+    expect(queue.offerShared(head, new Uint8Array(0))).toBe(false);
+    expect(connection.bufferedBytes).toBe(100_000);
+    expect(queue.charged).toBeGreaterThanOrEqual(90_000);
+    connection.drain();
+    expect(queue.offerShared(head, new Uint8Array(100_000))).toBe(false);
+    expect(queue.offerShared(head, tail)).toBe(true);
+    queue.settle();
+    connection.drain();
+    queue.settle();
+    expect(queue.charged).toBe(0);
+  });
+
+  it('finds room that what is only held back takes', () => {
+    const { connection, queue } = queueOf(new QueueBudget(1_000, HUGE));
+    Object.assign(connection, {
+      flush: () => {
+        connection.drain();
+      },
+    });
+    expect(queue.offerShared(new Uint8Array(500), new Uint8Array(400))).toBe(true);
+    expect(queue.offerShared(new Uint8Array(500), new Uint8Array(400))).toBe(true);
+    expect(connection.sent).toHaveLength(2);
+  });
+});

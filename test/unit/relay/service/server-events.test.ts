@@ -1,0 +1,220 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { SecureWebSocketError } from '../../../../src/core/errors.js';
+import { EVENTS_TARGET } from '../../../../src/core/server-event.js';
+import type { ChannelListener } from '../../../../src/link/channel-port.js';
+import type { LinkChannel } from '../../../../src/link/link-channel.js';
+import type { RelayClient } from '../../../../src/relay/relay-connection.js';
+import {
+  MAX_EVENT_QUEUE,
+  MAX_TOTAL_EVENT_QUEUE,
+  ServerEvents,
+} from '../../../../src/relay/service/server-events.js';
+
+/** A channel that keeps what it is given until `acknowledge`. */
+class FakeChannel {
+  readonly sent: string[] = [];
+  readonly channel = { bytesKept: 0 };
+  terminated = 0;
+
+  constructor(
+    readonly client: RelayClient,
+    readonly listener: ChannelListener,
+  ) {}
+
+  send(data: Uint8Array): void {
+    this.sent.push(Buffer.from(data.subarray(2 + (data[1] ?? 0))).toString());
+    this.channel.bytesKept += data.length;
+  }
+
+  acknowledge(): void {
+    this.channel.bytesKept = 0;
+  }
+
+  terminate(): void {
+    this.terminated++;
+  }
+
+  open(): void {
+    this.listener.opened?.({} as never);
+  }
+
+  end(code: ConstructorParameters<typeof SecureWebSocketError>[0]): void {
+    const error = new SecureWebSocketError(code, '');
+    this.listener.closed({ code: 1006, reason: '', wasClean: false, error, unacknowledged: [] });
+  }
+}
+
+const clientOf = (connectionId: number): RelayClient => ({
+  publicKey: connectionId.toString(16).padStart(64, '0'),
+  connectionId,
+  remoteAddress: undefined,
+});
+
+let opened: FakeChannel[] = [];
+let events: ServerEvents;
+
+/** Lets it begin what it begins at the end of a turn. */
+const turn = (): Promise<void> => Promise.resolve();
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  opened = [];
+  events = new ServerEvents({
+    open: (client, target, listener) => {
+      expect(target).toBe(EVENTS_TARGET);
+      const channel = new FakeChannel(client, listener);
+      opened.push(channel);
+      return channel as unknown as LinkChannel;
+    },
+  });
+});
+
+afterEach(() => {
+  events.close();
+  vi.useRealTimers();
+});
+
+describe('ServerEvents', () => {
+  it('opens one channel for a connection, and keeps what comes before it is open', async () => {
+    const client = clientOf(1);
+    for (const text of ['a', 'b']) expect(events.emit([client], '', text)).toBe(1);
+    expect(opened).toHaveLength(0);
+    await turn();
+    expect(opened.map(channel => channel.client)).toEqual([client]);
+    events.emit([client], 'room', 'c');
+    expect(opened[0]?.sent).toEqual([]);
+    opened[0]?.open();
+    expect(opened[0]?.sent).toEqual(['a', 'b', 'c']);
+    events.emit([client], '', 'd');
+    expect(opened[0]?.sent).toEqual(['a', 'b', 'c', 'd']);
+    await turn();
+    expect(opened).toHaveLength(1);
+    expect([events.sent, events.dropped, events.queuedBytes]).toEqual([4, 0, 0]);
+  });
+
+  it('hands out no more than is acknowledged in time, and drops what would wait beyond a bound', async () => {
+    const client = clientOf(1);
+    const text = 'x'.repeat(10_000);
+    events.emit([client], '', 'first');
+    await turn();
+    const [channel] = opened;
+    channel?.open();
+    let accepted = 0;
+    for (let n = 0; n < 500; n++) accepted += events.emit([client], '', text);
+    // 256 KiB are under way, 1 MiB waits.
+    expect(channel?.sent.length).toBe(1 + 26);
+    expect(accepted).toBe(26 + Math.floor(MAX_EVENT_QUEUE / 10_066));
+    expect(events.dropped).toBe(500 - accepted);
+    expect(events.queuedBytes).toBeLessThanOrEqual(MAX_EVENT_QUEUE);
+
+    events.heard(1);
+    expect(channel?.sent.length).toBe(27);
+    while (events.queuedBytes > 0) {
+      channel?.acknowledge();
+      events.heard(1);
+    }
+    expect(channel?.sent.length).toBe(1 + accepted);
+    expect(events.emit([client], '', 'again')).toBe(1);
+  });
+
+  it('keeps one copy of an event for all, and has a bound for all together', async () => {
+    const clients = Array.from({ length: 200 }, (_, n) => clientOf(n + 1));
+    const large = 'x'.repeat(1_000_000);
+    expect(events.emit(clients, '', large)).toBe(200);
+    expect(events.queuedBytes).toBe(1_000_000 + 2 + 64);
+    await turn();
+    let total = 0;
+    for (const client of clients) {
+      events.gone(client);
+      total += events.emit([client], '', large);
+    }
+    expect(total).toBe(Math.floor(MAX_TOTAL_EVENT_QUEUE / 1_000_066));
+    expect(events.queuedBytes).toBeLessThanOrEqual(MAX_TOTAL_EVENT_QUEUE);
+    for (const client of clients) events.gone(client);
+    expect(events.queuedBytes).toBe(0);
+    expect(events.sent).toBe(0);
+    expect(events.dropped).toBe(400);
+  });
+
+  it('opens 64 channels at a time, and does not wait long for anybody', async () => {
+    const clients = Array.from({ length: 200 }, (_, n) => clientOf(n + 1));
+    expect(events.emit(clients, '', 'x')).toBe(200);
+    await turn();
+    expect(opened).toHaveLength(64);
+    opened[0]?.open();
+    opened[1]?.end('CHANNEL_REFUSED');
+    await turn();
+    expect(opened).toHaveLength(66);
+    vi.advanceTimersByTime(1_000);
+    await turn();
+    expect(opened).toHaveLength(130);
+    // Those who took their time are not forgotten, and give no second place.
+    opened[2]?.open();
+    await turn();
+    expect(opened[2]?.sent).toEqual(['x']);
+    expect(opened).toHaveLength(130);
+    // Who has gone is not called.
+    for (const client of clients) events.gone(client);
+    await turn();
+    expect(opened).toHaveLength(130);
+    expect(opened[5]?.terminated).toBe(1);
+  });
+
+  it('leaves a client in peace that takes no events, for a while', async () => {
+    const client = clientOf(1);
+    events.emit([client], '', 'a');
+    await turn();
+    opened[0]?.end('SESSION_TIMEOUT');
+    expect(events.emit([client], '', 'b')).toBe(0);
+    expect([events.dropped, events.queuedBytes]).toEqual([2, 0]);
+    await turn();
+    expect(opened).toHaveLength(1);
+    vi.advanceTimersByTime(60_000);
+    expect(events.emit([client], '', 'c')).toBe(1);
+    await turn();
+    opened[1]?.open();
+    expect(opened[1]?.sent).toEqual(['c']);
+  });
+
+  it('opens a channel anew that is lost while the client is there', async () => {
+    const client = clientOf(1);
+    events.emit([client], '', 'a');
+    await turn();
+    opened[0]?.open();
+    opened[0]?.end('SESSION_FAILED');
+    await turn();
+    expect(opened).toHaveLength(1);
+    events.emit([client], '', 'b');
+    await turn();
+    opened[1]?.end('PEER_GONE');
+    await turn();
+    opened[2]?.open();
+    expect(opened[2]?.sent).toEqual(['b']);
+    // Not for ever.
+    opened[2]?.end('SESSION_FAILED');
+    events.emit([client], '', 'c');
+    for (let n = 3; n < 10; n++) {
+      await turn();
+      opened[n]?.end('PEER_GONE');
+    }
+    expect(opened.length).toBeLessThan(8);
+    expect(events.emit([client], '', 'd')).toBe(0);
+  });
+
+  it('knows that a connection id has another client by now', async () => {
+    const [before, after] = [clientOf(1), clientOf(1)];
+    events.emit([before], '', 'a');
+    await turn();
+    events.emit([after], '', 'b');
+    await turn();
+    expect(opened.map(channel => channel.client)).toEqual([before, after]);
+    opened[0]?.open();
+    opened[1]?.open();
+    expect(opened.map(({ sent }) => sent)).toEqual([[], ['b']]);
+    // The end of the one before is told late.
+    events.gone(before);
+    events.emit([after], '', 'c');
+    expect(opened[1]?.sent).toEqual(['b', 'c']);
+    expect(events.dropped).toBe(1);
+  });
+});
