@@ -69,7 +69,7 @@ function list(names: string): string[] {
 }
 
 /** What src/index.ts consists of. */
-const parts = ['client', 'identity', 'key-stores', 'service'];
+const parts = ['client', 'identity', 'key-stores', 'presence', 'service'];
 
 /**
  * A build for bundlers and pages. A bundler leaves out a file of which nothing is imported, but splits none, and what two

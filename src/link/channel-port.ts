@@ -24,6 +24,8 @@ export interface ChannelEnd {
 export interface Suspension {
   /** Why. */
   readonly error: SecureWebSocketError;
+  /** Whoever has ended it has said that it may be otherwise later. */
+  readonly isPassing?: boolean;
 }
 
 /** An attempt to reach the peer again that is about to be made (dialled channels). */
@@ -51,15 +53,82 @@ export interface Resumption extends ChannelInformation {
   readonly unacknowledged: readonly UnacknowledgedMessage[];
 }
 
+/** A member of a space. One identity may be several: each socket that enters is one. */
+export interface SpaceMember {
+  /** 32 lowercase hex characters: what tells the members of one key apart. */
+  readonly id: string;
+  /** The public key that it has joined with, and signed for: 64 lowercase hex characters. */
+  readonly publicKey: string;
+  /** Whether it is this socket. */
+  readonly isSelf: boolean;
+  /** Whether it is given keys. With `admins` only those are whom an admin has invited; without it everybody is. */
+  readonly admitted: boolean;
+  /** Whether its connection is lost at present. The relay keeps its place for a while. */
+  readonly away: boolean;
+  /** When it has joined, by its own clock, milliseconds since 1970. */
+  readonly joined: number;
+}
+
+/** Why somebody is no member any more: it has left; was away for too long; or the relay has removed it. */
+export type MemberLeaveReason = 'left' | 'gone' | 'removed';
+
+/** Why keys of a member were wiped. `absent`: the relay says that it is not there. */
+export type KeysWipedReason = MemberLeaveReason | 'absent';
+
+/**
+ * Why messages are not delivered. `repair`: the sender does not keep them any more. `view`: it saw another space than we
+ * do, so that the relay or the sender lies. `unreadable`: no key came for them, or they are malformed.
+ */
+export type MessagesLostReason = 'repair' | 'view' | 'unreadable';
+
+/** What happens in a space beside messages. */
+export type SpaceEvent =
+  | { readonly type: 'joined'; readonly member: SpaceMember }
+  /** Its connection is lost, or is back: `away` is another than before. */
+  | { readonly type: 'changed'; readonly member: SpaceMember }
+  | { readonly type: 'left'; readonly member: SpaceMember; readonly reason: MemberLeaveReason }
+  | { readonly type: 'wiped'; readonly member: SpaceMember; readonly reason: KeysWipedReason }
+  /** So many messages of this member were for us, and are not delivered. */
+  | {
+      readonly type: 'lost';
+      readonly member: SpaceMember;
+      readonly count: number;
+      readonly reason: MessagesLostReason;
+    };
+
+/** What a port in a space knows of it. */
+export interface SpaceView {
+  readonly name: string;
+  /** Which of the members we are. */
+  readonly memberId: string;
+  /** Who is there, ourselves included. Empty before the channel is open. */
+  readonly members: readonly SpaceMember[];
+  /**
+   * Asks the relay who is there. Resolves when it has answered, and that is true of `members`.
+   * Rejects with a SecureWebSocketError when the channel ends before.
+   */
+  refresh(): Promise<void>;
+}
+
+/** What a service has sent to everybody in a space, or to all clients of a user, through the relay that it runs. */
+export interface ServerEvent {
+  /** The space that it is for; '' when it is for the user. */
+  readonly space: string;
+  readonly data: Uint8Array;
+  readonly isText: boolean;
+  /** To be called when it has been dealt with: until then it counts as waiting, and the relay is slowed down. */
+  readonly taken: () => void;
+}
+
 /** What both sides know of a channel once it is open. Keys are hex addresses. */
 export interface ChannelInformation {
   /** Our own public key. */
   readonly publicKey: string;
-  /** The authenticated public key at the other end. */
+  /** The authenticated public key at the other end; '' in a space, where there are many. */
   readonly peerPublicKey: string;
   /** The public key of the server or relay that the link is registered with. */
   readonly serverPublicKey: string;
-  /** Noise handshake hash of the session in which the channel was opened, 64 bytes: for channel binding. */
+  /** Noise handshake hash of the session in which the channel was opened, 64 bytes: for channel binding. Empty in a space. */
   readonly handshakeHash: Uint8Array;
   /** The subprotocol agreed inside the encryption, or ''. */
   readonly protocol: string;
@@ -74,8 +143,15 @@ export interface ChannelListener {
   registered?(known: { publicKey: string; serverPublicKey: string }): void;
   /** The peer accepted the channel (dialled channels). */
   opened?(information: ChannelInformation): void;
-  /** A whole message. `data` belongs to the receiver. Text is not yet checked to be UTF-8. */
-  message(data: Uint8Array, isText: boolean): void;
+  /**
+   * A whole message. `data` belongs to the receiver. Text is not yet checked to be UTF-8, except in a space. There
+   * `from` is the authenticated public key of the sender, and `member` says which member it is; both hex.
+   */
+  message(data: Uint8Array, isText: boolean, from?: string, member?: string): void;
+  /** Something else has happened in the space (channels to a space). */
+  space?(event: SpaceEvent): void;
+  /** A service at the relay has sent something to whoever is connected (dialled channels through a relay). */
+  serverEvent?(event: ServerEvent): void;
   ping?(data: Uint8Array): void;
   pong?(data: Uint8Array): void;
   /** The peer sent CLOSE, or we called `close`: the closing handshake is under way. */
@@ -100,6 +176,8 @@ export interface ChannelPort {
   readonly bufferedAmount: number;
   /** Whether it outlives its link, and looks after its peer by itself. */
   readonly isResumable?: boolean;
+  /** The space that it is a member of, if what was dialled is one. */
+  readonly space?: SpaceView | undefined;
   /** Queues one message; `data` is copied. Ignored unless the channel is open (a suspended one is). */
   send(data: Uint8Array, isText: boolean): void;
   /** At most 125 bytes (RFC 6455 section 5.5). */

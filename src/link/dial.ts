@@ -1,5 +1,5 @@
 import { toHex } from '../core/bytes.js';
-import { CLOSE_TIMEOUT } from '../core/constants.js';
+import { CLOSE_TIMEOUT, DEFAULT_MAX_PAYLOAD } from '../core/constants.js';
 import { asSecureWebSocketError, SecureWebSocketError } from '../core/errors.js';
 import { type Location, parseLocation } from '../core/location.js';
 import { loadEngine } from '#engine';
@@ -10,9 +10,11 @@ import type {
   ChannelListener,
   ChannelPort,
   Resumption,
+  SpaceView,
   UnacknowledgedMessage,
 } from './channel-port.js';
 import { monotonicNow, startTimer, stopTimer, type Timer } from './clock.js';
+import type { Identity } from '../core/identity.js';
 import type { DialOptions } from './dial-options.js';
 import type { DialledLink } from './dialled-link.js';
 import type { Engine } from './engine-at-hand.js';
@@ -20,6 +22,8 @@ import type { HeadStart } from './head-start.js';
 import type { Link } from './link.js';
 import type { LinkChannel } from './link-channel.js';
 import { PendingMessages } from './pending-messages.js';
+import { MAX_BUFFERED, parseSpaceOptions, type SpaceOptions } from './space-options.js';
+import type { SpacePort } from './space-port.js';
 import {
   Backoff,
   isTerminal,
@@ -36,24 +40,42 @@ export type { DialOptions };
 /** A URL, or what is asked for it at each attempt. */
 export type DialledUrl = URL | (() => Promise<URL>);
 
+/** How a channel is dialled. */
+export interface DialChannelOptions extends DialOptions {
+  /**
+   * With `reconnect`: the channel ends when the peer closes it, whatever the code. Default: one that is closed with a code
+   * that passes (1001, 1012, 1013) is replaced by a new one.
+   */
+  readonly endsWithPeer?: boolean | undefined;
+  /** The relay at the URL is meant itself: what it offers at its own key under this target. */
+  readonly service?: string | undefined;
+  /** How one takes part in the space, if the URL is that of one. */
+  readonly space?: SpaceOptions | undefined;
+  /** In a space: so many bytes of what has come may wait while the channel is paused; with more it fails. Default: 16 MiB. */
+  readonly maxBuffered?: number | undefined;
+}
+
 /**
- * Opens a channel: with the server at `url`, or with the peer whose address is in its path, through the relay there.
- * Returns at once; all else is told to `listener`. With `reconnect` the channel outlives its links.
+ * Opens a channel: with the server at `url`, with the peer whose address is in its path, through the relay there, or with
+ * all members of the space that it names. Returns at once; all else is told to `listener`. With `reconnect` the channel
+ * outlives its links.
  * @throws SecureWebSocketError with an address code when the URL holds a 64-digit hex segment that is no canonical
- *   address; `INVALID_ARGUMENT` when `serverKey` is none
- * @throws TypeError when `reconnect` is not valid
+ *   address; `INVALID_ARGUMENT` when `serverKey` is none, or the name of the space is not valid
+ * @throws TypeError when `reconnect` or `space` is not valid
  */
 export function dialChannel(
   url: DialledUrl,
   protocols: readonly string[],
-  options: DialOptions,
+  options: DialChannelOptions,
   listener: ChannelListener,
 ): ChannelPort {
   const { serverKey } = options;
   if (serverKey !== undefined && typeof serverKey !== 'function') parseServerKey(serverKey);
-  const location = typeof url === 'function' ? undefined : parseLocation(url, options.direct);
+  parseSpaceOptions(options.space);
+  const parse = (given: URL): Location => locationOf(given, options);
+  const location = typeof url === 'function' ? undefined : parse(url);
   const locate = async (): Promise<Location> =>
-    location ?? parseLocation(typeof url === 'function' ? await url() : url, options.direct);
+    location ?? parse(typeof url === 'function' ? await url() : url);
   return new DialledChannel(locate, protocols, options, listener);
 }
 
@@ -61,11 +83,11 @@ export function dialChannel(
 class DialledChannel implements ChannelPort {
   readonly #locate: () => Promise<Location>;
   readonly #protocols: readonly string[];
-  readonly #options: DialOptions;
+  readonly #options: DialChannelOptions;
   readonly #listener: ChannelListener;
   readonly #backoff: Backoff | undefined;
-  /** The channel, while there is one. */
-  #port: LinkChannel | undefined;
+  /** The channel, while there is one; in a space the membership. */
+  #port: LinkChannel | SpacePort | undefined;
   /** Whether it was opened, so that it can be resumed. */
   #isOpen = false;
   #engine: Engine | undefined;
@@ -93,7 +115,7 @@ class DialledChannel implements ChannelPort {
   constructor(
     locate: () => Promise<Location>,
     protocols: readonly string[],
-    options: DialOptions,
+    options: DialChannelOptions,
     listener: ChannelListener,
   ) {
     const reconnect = parseReconnect(options.reconnect);
@@ -107,6 +129,10 @@ class DialledChannel implements ChannelPort {
 
   get bufferedAmount(): number {
     return (this.#port?.bufferedAmount ?? 0) + (this.#pending?.bytes ?? 0);
+  }
+
+  get space(): SpaceView | undefined {
+    return this.#port?.space;
   }
 
   send(data: Uint8Array, isText: boolean): void {
@@ -178,7 +204,15 @@ class DialledChannel implements ChannelPort {
       this.#link = new engine.DialledLink(
         location,
         options,
-        { throttled: throttling => this.#listener.throttled?.(throttling) },
+        {
+          throttled: throttling => this.#listener.throttled?.(throttling),
+          serverEvent: event => {
+            // What is for a space may be for a key that is in its audience, and is no member.
+            const isForUs = event.space === '' || (location.space ?? event.space) === event.space;
+            if (isForUs && this.#listener.serverEvent) this.#listener.serverEvent(event);
+            else event.taken();
+          },
+        },
         formerId,
         this.#headStart,
       );
@@ -191,8 +225,12 @@ class DialledChannel implements ChannelPort {
       return;
     }
     this.#listener.registered?.({ publicKey: link.publicKey, serverPublicKey: link.serverPublicKey });
+    if (location.space !== undefined || this.#port?.space) {
+      this.#enter(engine, link, options.identity, location.space);
+      return;
+    }
     const address = engine.peerAddress(location.peerKey ?? this.#link.serverKey, 0);
-    if (this.#port && this.#isOpen) this.#resume(link, this.#port, address);
+    if (this.#port?.channel && this.#isOpen) this.#resume(link, this.#port, address);
     else this.#open(link, address, location);
   }
 
@@ -200,6 +238,30 @@ class DialledChannel implements ChannelPort {
   #endHeadStart(): void {
     this.#headStart?.release();
     this.#headStart = undefined;
+  }
+
+  /** Enters a space, or enters it again. */
+  #enter(engine: Engine, link: Link, identity: Identity, name: string | undefined): void {
+    if (this.#protocols.length > 0) {
+      throw new SecureWebSocketError('PROTOCOL_NOT_OFFERED', 'A space has no subprotocols: offer none.');
+    }
+    const current = this.#port;
+    if (current && current.space?.name !== name) {
+      throw new SecureWebSocketError('INVALID_ARGUMENT', 'The URL is no longer that of the same space.');
+    }
+    if (current?.space) {
+      current.enter(link);
+      return;
+    }
+    const { space, maxPayload = DEFAULT_MAX_PAYLOAD, maxBuffered = MAX_BUFFERED } = this.#options;
+    const port: SpacePort = new engine.SpacePort(
+      link,
+      identity,
+      { name: name ?? '', stay: this.#backoff !== undefined, space, maxPayload, maxBuffered },
+      this.#channelListener(() => port),
+    );
+    this.#port = port;
+    if (this.#paused) port.pause();
   }
 
   #open(link: Link, address: Uint8Array, location: Location): void {
@@ -228,8 +290,11 @@ class DialledChannel implements ChannelPort {
     link.resume(port, this.#anyProcess ? address : (home ?? address));
   }
 
-  /** The peer is out of reach, or the last attempt to reach it has failed. */
-  #lost(error: SecureWebSocketError, linkCode?: number, status?: number): void {
+  /**
+   * The peer is out of reach, or the last attempt to reach it has failed. `status`: the HTTP status with which it refused.
+   * `isPassing`: it may want us later.
+   */
+  #lost(error: SecureWebSocketError, linkCode?: number, status?: number, isPassing = false): void {
     this.#endHeadStart();
     const now = monotonicNow();
     this.#backoff?.lost(now, this.#link?.tryUntil);
@@ -240,9 +305,11 @@ class DialledChannel implements ChannelPort {
     }
     // Before the channel is open nobody has lost anything: whoever gave it up may think better of it. Once it is, nobody
     // who is not the peer may end it for good: notices are in the clear.
-    const isForgivable = this.#opened
-      ? error.code === 'PEER_REFUSED' || error.code === 'PEER_NOT_ALLOWED'
-      : error.code === 'CHANNEL_RESET';
+    const isForgivable =
+      isPassing ||
+      (this.#opened
+        ? error.code === 'PEER_REFUSED' || error.code === 'PEER_NOT_ALLOWED'
+        : error.code === 'CHANNEL_RESET');
     const isFinal =
       (isTerminal(error, status) && !isForgivable) ||
       (linkCode !== undefined && isTerminalLinkCode(linkCode));
@@ -279,7 +346,8 @@ class DialledChannel implements ChannelPort {
 
   /** Whoever closes does not wait for ever for a peer that is out of reach. */
   #limitClosing(): void {
-    const limit = this.#port && this.#engine ? this.#engine.closeTimeout(this.#port.channel) : CLOSE_TIMEOUT;
+    const channel = this.#port?.channel;
+    const limit = channel && this.#engine ? this.#engine.closeTimeout(channel) : CLOSE_TIMEOUT;
     this.#closeTimer ??= startTimer(
       limit,
       () => {
@@ -292,16 +360,17 @@ class DialledChannel implements ChannelPort {
 
   // What happens on the channel
 
-  #channelListener(port: () => LinkChannel): ChannelListener {
+  #channelListener(port: () => LinkChannel | SpacePort): ChannelListener {
     let wasOpen = false;
     return {
       opened: information => {
         wasOpen = true;
         this.#channelOpened(information);
       },
-      message: (data, isText) => {
-        this.#listener.message(data, isText);
+      message: (data, isText, from, member) => {
+        this.#listener.message(data, isText, from, member);
       },
+      space: event => this.#listener.space?.(event),
       ping: data => this.#listener.ping?.(data),
       pong: data => this.#listener.pong?.(data),
       closing: () => {
@@ -309,8 +378,8 @@ class DialledChannel implements ChannelPort {
         else this.#listener.closing?.();
       },
       sent: bytes => this.#listener.sent?.(bytes),
-      suspended: ({ error }) => {
-        this.#lost(error, this.#link?.closeCode);
+      suspended: ({ error, isPassing }) => {
+        this.#lost(error, this.#link?.closeCode, undefined, isPassing);
       },
       resumed: resumption => {
         this.#resumed(resumption);
@@ -354,15 +423,16 @@ class DialledChannel implements ChannelPort {
 
   /** Whether a new channel takes the place of this one, which the peer closes for a reason that passes. */
   #isToBeReplaced(): boolean {
-    const code = this.#port?.channel.closeReceived?.code;
-    return this.#backoff !== undefined && !this.#closing && code !== undefined && !isTerminalCloseCode(code);
+    const code = this.#port?.channel?.closeReceived?.code;
+    const isReplaceable = this.#backoff !== undefined && this.#options.endsWithPeer !== true;
+    return isReplaceable && !this.#closing && code !== undefined && !isTerminalCloseCode(code);
   }
 
-  #channelClosed(end: ChannelEnd, wasOpen: boolean, port: LinkChannel): void {
+  #channelClosed(end: ChannelEnd, wasOpen: boolean, port: LinkChannel | SpacePort): void {
     this.#port = undefined;
     this.#isOpen = false;
     if (!wasOpen && end.error && this.#backoff && !this.#closing) {
-      this.#lost(end.error, this.#link?.closeCode, port.channel.refusalStatus);
+      this.#lost(end.error, this.#link?.closeCode, port.channel?.refusalStatus);
     } else if (wasOpen && this.#pending && !this.#terminated && !this.#hasNothingToSay) {
       this.#replaced = end;
       this.#leftOver = [...this.#leftOver, ...end.unacknowledged];
@@ -412,6 +482,7 @@ class DialledChannel implements ChannelPort {
     this.#endHeadStart();
     this.#stopWaiting?.();
     stopTimer(this.#closeTimer);
+    if (this.#port?.space) this.#port.discard();
     // After this turn, so that a CLOSE that has just been sealed is on its way before its link is closed.
     const link = this.#link;
     this.#link = undefined;
@@ -422,6 +493,16 @@ class DialledChannel implements ChannelPort {
     }
     this.#listener.closed(end);
   }
+}
+
+function locationOf(url: URL, { direct, service }: DialChannelOptions): Location {
+  const location = parseLocation(url, direct);
+  if (service === undefined) return location;
+  if (location.peerKey === undefined && location.space === undefined) {
+    return { ...location, target: service, isService: true };
+  }
+  const message = 'The URL of a relay names no peer and no space behind it.';
+  throw new SecureWebSocketError('INVALID_ARGUMENT', message);
 }
 
 /** The location of a peer behind a relay, as it is dialled. */

@@ -1,3 +1,4 @@
+import { fromHex } from '../core/bytes.js';
 import { SecureWebSocketError } from '../core/errors.js';
 import { peerAddress } from '../core/frame.js';
 import type { Location } from '../core/location.js';
@@ -6,11 +7,16 @@ import type { HeadStart } from './head-start.js';
 import type { Link } from './link.js';
 import { leaseLink, type LinkLease, type LinkUser, register, startLink } from './link-pool.js';
 
+/** Whether all who dial the same relay as the same identity have one link: to peers behind it, its spaces, and itself. */
+export function isShared({ peerKey, space, isService = false }: Location): boolean {
+  return peerKey !== undefined || space !== undefined || isService;
+}
+
 /** The link of one dialled channel: its own in direct use, a share of one through a relay. */
 export class DialledLink {
   readonly ready: Promise<Link>;
   /** The key of the server at the other end, once it is ready. */
-  serverKey = new Uint8Array(0);
+  serverKey: Uint8Array = new Uint8Array(0);
   /** The connection id that the server gave us, or the one that we ask for. */
   connectionId: number | undefined;
   readonly #location: Location;
@@ -35,7 +41,7 @@ export class DialledLink {
     this.#location = location;
     this.#options = options;
     this.connectionId = connectionId;
-    this.ready = location.peerKey ? this.#share(headStart) : this.#dial(headStart);
+    this.ready = isShared(location) ? this.#share(headStart) : this.#dial(headStart);
     // Whoever waits for it is told; nobody may.
     this.ready.catch(() => undefined);
   }
@@ -59,7 +65,7 @@ export class DialledLink {
   isFor(location: Location, options: AttemptOptions): boolean {
     return (
       this.#link?.isClosed === false &&
-      location.peerKey !== undefined &&
+      isShared(location) &&
       location.dialled === this.#location.dialled &&
       options.identity === this.#options.identity &&
       (options.freshToken === undefined
@@ -99,7 +105,7 @@ export class DialledLink {
           link.close(new SecureWebSocketError('ABORTED', 'The socket was closed.'));
         },
       },
-      endpoint => {
+      ({ endpoint }) => {
         endpoint.adopt(peerAddress(socket.serverKey, 0), socket.keys);
       },
     );
@@ -130,6 +136,7 @@ export class DialledLink {
     const link = await lease.ready;
     this.#link = link;
     this.connectionId = link.connectionId;
+    this.serverKey = fromHex(link.serverPublicKey);
     return link;
   }
 }

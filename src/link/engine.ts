@@ -8,3 +8,4 @@ export { peerAddress } from '../core/frame.js';
 export { attemptOptions } from './dial-options.js';
 export { DialledLink } from './dialled-link.js';
 export { dialAhead } from './head-start.js';
+export { SpacePort } from './space-port.js';

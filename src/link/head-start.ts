@@ -30,7 +30,8 @@ export function dialAhead(
   { WebSocket, headers, tls }: Pick<DialOptions, 'WebSocket' | 'headers' | 'tls'>,
 ): HeadStart | undefined {
   const url = location.dialled;
-  const isShared = location.peerKey !== undefined;
+  const isShared =
+    location.peerKey !== undefined || location.space !== undefined || location.isService === true;
   if (isShared && hasSharedLink(url)) return undefined;
   const key = isShared ? JSON.stringify([url, ...[WebSocket, headers, tls].map(objectNumber)]) : undefined;
   let ahead = key === undefined ? undefined : waiting.get(key);

@@ -21,6 +21,8 @@ export interface CarryingLink {
  */
 export class LinkChannel implements ChannelPort {
   readonly channel: Channel;
+  /** It stands in no space. */
+  readonly space = undefined;
   readonly #listener: ChannelListener;
   readonly #resumption: Resumption | undefined;
   #link: CarryingLink | undefined;

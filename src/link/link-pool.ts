@@ -2,13 +2,15 @@ import { SecureWebSocketError } from '../core/errors.js';
 import { Endpoint } from '../core/endpoint.js';
 import type { Identity } from '../core/identity.js';
 import { toHex } from '../core/bytes.js';
+import { EVENTS_TARGET } from '../core/server-event.js';
 import { monotonicNow, startTimer, stopTimer, type Timer, wallClock } from './clock.js';
-import type { IncomingChannel, Throttling } from './channel-port.js';
+import type { IncomingChannel, ServerEvent, Throttling } from './channel-port.js';
 import type { AttemptOptions } from './dial-options.js';
 import type { HeadStart } from './head-start.js';
 import type { Resumption } from './resumption.js';
-import { Link } from './link.js';
+import { Link, type LinkOptions } from './link.js';
 import { objectNumber } from './object-number.js';
+import { ServerEventChannel, type ServerEventTaker } from './server-event-channel.js';
 import { type DialledSocket, registerDialled } from './register-dialled.js';
 import { TokenRenewal } from './token-renewal.js';
 import { checkServerKey } from './trust.js';
@@ -22,6 +24,8 @@ export interface LinkUser {
   readonly closed?: (error: SecureWebSocketError) => void;
   /** The relay holds back what is sent over this link. */
   readonly throttled?: (throttling: Throttling) => void;
+  /** A service at the relay has sent something to whoever is connected. */
+  readonly serverEvent?: (event: ServerEvent) => void;
 }
 
 /** A relay cannot make anybody wait for longer than this before the link is left, milliseconds. */
@@ -81,7 +85,7 @@ class SharedLink {
     if (renewal) renewal.accepted(dialled.expiresIn);
     else dialled.keys.wipe();
     let leaving: Timer | undefined;
-    const link = startLink(dialled, identity, options, {
+    const hooks: LinkHooks = {
       resumption: this.#taker?.resumption,
       onControl: (control, carrier) => {
         switch (control.type) {
@@ -110,6 +114,10 @@ class SharedLink {
         forget(this);
         for (const user of [...this.users]) user.closed?.(error);
       },
+    };
+    const takers = (): ServerEventTaker[] => [...this.users].flatMap(({ serverEvent }) => serverEvent ?? []);
+    const link = startLink(dialled, identity, options, hooks, started => {
+      started.reserve(EVENTS_TARGET, new ServerEventChannel(started.serverPublicKey, takers));
     });
     return link;
   }
@@ -242,16 +250,15 @@ export function register(
   });
 }
 
-/** Puts an endpoint on a socket that has just been registered. */
+type LinkHooks = Pick<LinkOptions, 'onControl' | 'onIncoming' | 'onClosed' | 'onIdle' | 'resumption'>;
+
+/** Puts an endpoint on a socket that has just been registered. `prepare` is called before anything that has come is read. */
 export function startLink(
   dialled: DialledSocket,
   identity: Identity,
   options: AttemptOptions,
-  hooks: Pick<
-    ConstructorParameters<typeof Link>[0],
-    'onControl' | 'onIncoming' | 'onClosed' | 'onIdle' | 'resumption'
-  >,
-  prepare?: (endpoint: Endpoint) => void,
+  hooks: LinkHooks,
+  prepare: (link: Link) => void,
 ): Link {
   const endpoint = new Endpoint({
     crypto: identity.crypto,
@@ -265,7 +272,6 @@ export function startLink(
     resumables: hooks.resumption?.channels,
     wallClock,
   });
-  prepare?.(endpoint);
   const link = new Link({
     endpoint,
     socket: dialled.socket,
@@ -275,6 +281,7 @@ export function startLink(
     connectionId: dialled.connectionId,
     ...hooks,
   });
+  prepare(link);
   dialled.start({
     binary: data => {
       link.binary(data);

@@ -1,14 +1,17 @@
 import type { Channel } from '../core/channel.js';
 import type { Control } from '../core/control.js';
 import type { Endpoint, EndpointEvent } from '../core/endpoint.js';
-import { type ErrorCode, SecureWebSocketError } from '../core/errors.js';
+import { asSecureWebSocketError, type ErrorCode, SecureWebSocketError } from '../core/errors.js';
 import { toHex } from '../core/bytes.js';
+import { connectionIdOf } from '../core/frame.js';
 import type { OpenParameters } from '../core/open-parameters.js';
+import type { Membership } from '../core/space/membership.js';
 import { platform } from '#platform';
 import { NOT_ADMITTED, REPLACED, SERVICE_RESTART, TOO_SLOW } from '../core/constants.js';
 import type { ChannelInformation, ChannelListener, ChannelPort, IncomingChannel } from './channel-port.js';
 import { inMicrotask, monotonicNow, startTimer, stopTimer, type Timer } from './clock.js';
 import { type CarryingLink, LinkChannel } from './link-channel.js';
+import { type AttachedSpace, LinkSpaces, type SpaceCarrier, type SpaceOwner } from './link-spaces.js';
 import type { RawSocket } from '../websocket/raw-socket.js';
 import type { Resumption } from './resumption.js';
 
@@ -24,6 +27,23 @@ const NOT_READING = 4 * HIGH_WATER;
 const WORTH_A_WRITE = 65_536;
 /** Where the runtime does not tell when a socket has drained, it is looked at so often, milliseconds. */
 const POLL_INTERVAL = 4;
+
+/** Targets that begin so are for this library, and never for an application. */
+const RESERVED = '/.secure-websocket/';
+
+/** A channel that a peer wants to open at a reserved target. */
+export interface ReservedChannel extends IncomingChannel {
+  /** Which of the peer's connections to the relay it comes over. */
+  readonly peerConnectionId: number;
+  accept(protocol: string, listener: ChannelListener): LinkChannel;
+}
+
+/** What is at a reserved target. */
+export interface ReservedTarget {
+  readonly incoming: (incoming: ReservedChannel) => void;
+  /** Whether a key may reach it although nobody listens here. */
+  welcomes(publicKey: Uint8Array): boolean;
+}
 
 /** What close codes of a link mean to whoever was on it. A fresh token may mend that one has expired: that is a loss like others. */
 const LOST: ReadonlyMap<number, readonly [ErrorCode, string]> = new Map([
@@ -65,10 +85,12 @@ export interface LinkOptions {
  * One registered link: moves frames between its socket and its endpoint, keeps the endpoint's time, and hands what
  * happens on channels to their owners.
  */
-export class Link implements CarryingLink {
+export class Link implements CarryingLink, SpaceCarrier {
   readonly publicKey: string;
   readonly serverPublicKey: string;
   readonly connectionId: number;
+  /** Largest frame that goes out, bytes. */
+  readonly maxFrame: number;
   readonly #options: LinkOptions;
   #resumption: Resumption | undefined;
   readonly endpoint: Endpoint;
@@ -84,6 +106,9 @@ export class Link implements CarryingLink {
   #timerAt = Infinity;
   #poll: Timer | undefined;
   #closeCode: number | undefined;
+  /** Most links have neither. */
+  #reserved: Map<string, ReservedTarget> | undefined;
+  #spaces: LinkSpaces | undefined;
   readonly #stopWatchingPage: () => void;
   /** The relay has said that it starts anew: until then there is no reason to give up, of the clock of `monotonicNow`. */
   tryUntil: number | undefined;
@@ -92,6 +117,7 @@ export class Link implements CarryingLink {
     this.publicKey = options.publicKey;
     this.serverPublicKey = options.serverPublicKey;
     this.connectionId = options.connectionId;
+    this.maxFrame = options.maxFrame;
     this.#options = options;
     this.endpoint = options.endpoint;
     this.resumption = options.resumption;
@@ -158,6 +184,50 @@ export class Link implements CarryingLink {
     this.schedule();
   }
 
+  /**
+   * Enters a space with `membership`, which is on no link.
+   * @throws SecureWebSocketError `LINK_LOST` when the link is closed
+   */
+  enter(membership: Membership, owner: SpaceOwner): AttachedSpace {
+    this.#checkOpen();
+    return (this.#spaces ??= new LinkSpaces(this)).attach(membership, owner);
+  }
+
+  /** From now on what peers open at `path`, which begins with `/.secure-websocket/`, is for `target`; undefined: for nobody. */
+  reserve(path: string, target: ReservedTarget | undefined): void {
+    this.#reserved ??= new Map();
+    if (target) this.#reserved.set(path, target);
+    else this.#reserved.delete(path);
+    this.welcomesChanged();
+  }
+
+  /** Takes what a peer has opened, if it still waits for that. */
+  accept(channel: Channel, listener: ChannelListener): LinkChannel {
+    const port = new LinkChannel(channel, listener, this);
+    if (channel.state === 'incoming') this.endpoint.accept(channel, '');
+    else this.#tooLate(listener);
+    this.schedule();
+    return port;
+  }
+
+  refuse(channel: Channel, status: number, reason: string): void {
+    this.endpoint.refuse(channel, status, reason, monotonicNow());
+    this.schedule();
+  }
+
+  /** Who may reach us although nobody listens may be somebody else than before. */
+  welcomesChanged(): void {
+    if (this.#closed) return;
+    const inSpaces = this.#spaces?.isEmpty === false;
+    const isWanted = inSpaces || (this.#reserved?.size ?? 0) > 0;
+    this.endpoint.welcome(isWanted ? this.#welcomes : undefined, inSpaces, monotonicNow());
+    this.schedule();
+  }
+
+  readonly #welcomes = (publicKey: Uint8Array): boolean =>
+    this.#spaces?.knows(publicKey) === true ||
+    [...(this.#reserved?.values() ?? [])].some(target => target.welcomes(publicKey));
+
   #checkOpen(): void {
     if (this.#closed) throw new SecureWebSocketError('LINK_LOST', 'The connection is lost already.');
   }
@@ -191,7 +261,7 @@ export class Link implements CarryingLink {
       this.#paused = false;
       this.#socket.resume();
     }
-    if (this.endpoint.hasOutput) this.#pump();
+    if (this.#hasOutput) this.#pump();
   }
 
   /** The socket is gone. */
@@ -214,8 +284,10 @@ export class Link implements CarryingLink {
     this.#closed = true;
     this.#stopTimers();
     this.#stopWatchingPage();
+    const spaces = this.#spaces?.end() ?? [];
     this.endpoint.fail(error, monotonicNow());
     this.#dispatch();
+    for (const { owner } of spaces) owner.lost(error);
     if (this.#scheduled && !this.#dispatching) inMicrotask(this.#run);
     this.#resumption?.watch();
     this.#options.onClosed?.(error);
@@ -265,8 +337,14 @@ export class Link implements CarryingLink {
     return !this.#closed && (this.#scheduled || this.#mayFlush());
   }
 
+  get #hasOutput(): boolean {
+    return this.endpoint.hasOutput || this.#spaces?.hasOutput === true;
+  }
+
+  readonly #hasRoom = (): boolean => this.#socket.bufferedAmount < HIGH_WATER;
+
   #mayFlush(): boolean {
-    return this.endpoint.hasOutput && this.#socket.bufferedAmount < HIGH_WATER;
+    return this.#hasOutput && this.#hasRoom();
   }
 
   #send(): void {
@@ -275,19 +353,25 @@ export class Link implements CarryingLink {
     const socket = this.#socket;
     const now = monotonicNow();
     let held = 0;
+    const send = (frame: Uint8Array): void => {
+      this.#options.stamp?.(frame);
+      socket.send(frame);
+      held += frame.length;
+      if (held < WORTH_A_WRITE) return;
+      // While the next record is sealed, the network has the ones before.
+      held = 0;
+      socket.uncork?.();
+      socket.cork?.();
+    };
     socket.cork?.();
     do {
-      if (this.#mayFlush()) this.endpoint.flush(1, now);
-      for (const frame of this.endpoint.takeFrames()) {
-        this.#options.stamp?.(frame);
-        socket.send(frame);
-        held += frame.length;
-        if (held < WORTH_A_WRITE) continue;
-        // While the next record is sealed, the network has the ones before.
-        held = 0;
-        socket.uncork?.();
-        socket.cork?.();
+      if (this.#mayFlush()) {
+        this.#spaces?.seal(this.#hasRoom, now);
+        this.endpoint.flush(1, now);
       }
+      for (const frame of this.endpoint.takeFrames()) send(frame);
+      // Behind what single members are told: their keys.
+      for (const frame of this.#spaces?.takeFrames() ?? []) send(frame);
     } while (this.#mayFlush());
     socket.uncork?.();
   }
@@ -301,13 +385,11 @@ export class Link implements CarryingLink {
         try {
           this.#tell(event);
         } catch (error) {
-          // An owner's mistake must not keep the others from their events; it is reported as from any callback.
-          queueMicrotask(() => {
-            throw error;
-          });
+          reportMistake(error);
         }
       }
     }
+    this.#spaces?.dispatch(reportMistake);
     this.#dispatching = false;
   }
 
@@ -318,6 +400,10 @@ export class Link implements CarryingLink {
     }
     if (event.type === 'refused') {
       this.#options.onRefused?.(event.error);
+      return;
+    }
+    if (event.type === 'space') {
+      this.#space(event.membership, event.operation, event.body);
       return;
     }
     if (event.type === 'control') {
@@ -343,19 +429,33 @@ export class Link implements CarryingLink {
     port?.handle(event);
   }
 
+  #space(membership: number, operation: number, body: Uint8Array): void {
+    try {
+      this.#spaces?.receive(membership, operation, body);
+    } catch (error) {
+      const message = 'The relay has said something of a space that makes no sense.';
+      this.close(asSecureWebSocketError(error, 'FRAME_MALFORMED', message), 1002);
+    }
+  }
+
   #incoming(channel: Channel, open: OpenParameters): void {
     this.#busy = true;
-    const refuse = (status: number, reason: string): void => {
-      this.endpoint.refuse(channel, status, reason, monotonicNow());
-      this.schedule();
-    };
-    const { onIncoming } = this.#options;
-    if (!onIncoming) {
-      refuse(404, 'nobody listens');
-      return;
-    }
-    onIncoming({
+    if (this.#spaces?.incoming(channel, open) === true) return;
+    const take = open.target.startsWith(RESERVED)
+      ? this.#reservedAt(open.target)?.incoming
+      : this.#options.onIncoming;
+    if (take) take(this.#offer(channel, open));
+    else this.refuse(channel, 404, 'nobody listens');
+  }
+
+  #reservedAt(target: string): ReservedTarget | undefined {
+    return this.#reserved?.get(target.replace(/\?.*$/, ''));
+  }
+
+  #offer(channel: Channel, open: OpenParameters): ReservedChannel {
+    return {
       ...this.keysOf(channel),
+      peerConnectionId: channel.session ? connectionIdOf(channel.session.address) : 0,
       target: open.target,
       protocols: open.protocols,
       origin: open.origin,
@@ -366,8 +466,10 @@ export class Link implements CarryingLink {
         this.schedule();
         return port;
       },
-      refuse,
-    });
+      refuse: (status, reason) => {
+        this.refuse(channel, status, reason);
+      },
+    };
   }
 
   /** The peer, or the link, went away while the application made up its mind. */
@@ -392,18 +494,20 @@ export class Link implements CarryingLink {
 
   /** Wakes the endpoint when it wants to be woken, and looks after a socket that is too full. */
   #watch(): void {
-    const { wakeAt } = this.endpoint;
+    const wakeAt = Math.min(this.endpoint.wakeAt, this.#spaces?.wakeAt ?? Infinity);
     if (wakeAt < this.#timerAt) {
       stopTimer(this.#timer);
       this.#timerAt = wakeAt;
       this.#timer = startTimer(wakeAt - monotonicNow(), () => {
         this.#timer = undefined;
         this.#timerAt = Infinity;
-        this.endpoint.timeout(monotonicNow());
+        const now = monotonicNow();
+        this.endpoint.timeout(now);
+        this.#spaces?.timeout(now);
         this.#pump();
       });
     }
-    if (this.endpoint.hasOutput && !this.#socket.tellsDrained && this.#poll === undefined) {
+    if (this.#hasOutput && !this.#socket.tellsDrained && this.#poll === undefined) {
       this.#poll = startTimer(POLL_INTERVAL, () => {
         this.#poll = undefined;
         this.#pump();
@@ -421,4 +525,11 @@ export class Link implements CarryingLink {
     stopTimer(this.#poll);
     this.#timer = this.#poll = undefined;
   }
+}
+
+/** An owner's mistake must not keep the others from their events; it is reported as from any callback. */
+function reportMistake(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
 }

@@ -83,7 +83,13 @@ class Listening implements RelayListener {
   }
 
   async #listen(): Promise<void> {
-    const { origin, dialled, peerKey } = parseLocation(this.#relay);
+    const { origin, dialled, peerKey, space } = parseLocation(this.#relay);
+    if (space !== undefined) {
+      throw new SecureWebSocketError(
+        'INVALID_ARGUMENT',
+        'The URL of a relay must not name a space: one listens at the relay, and enters a space with a ClientSecureWebSocket.',
+      );
+    }
     if (peerKey) {
       throw new SecureWebSocketError(
         'INVALID_ARGUMENT',

@@ -250,6 +250,18 @@ const TERMINAL: Readonly<Record<ErrorCode, boolean>> = {
   BLOB_UNREADABLE: true,
   BUFFER_FULL: true,
 
+  // Spaces: what the relay has decided of us. Members go, and make room for others.
+  SPACE_REFUSED: true,
+  SPACE_NOT_ALLOWED: true,
+  SPACE_FULL: false,
+  TOO_MANY_SPACES: true,
+  SPACE_REMOVED: true,
+  // The relay does not do what it has to: it would do no better for the next.
+  ROSTER_MISMATCH: true,
+  SPACE_ORDER: true,
+
+  PRESENCE_REFUSED: true,
+
   // One of the two ends wants no channel, or no longer. For CHANNEL_REFUSED see PASSING_STATUS.
   CHANNEL_REFUSED: true,
   CHANNEL_RESET: true,

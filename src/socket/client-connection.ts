@@ -1,11 +1,15 @@
 import { fromUtf8 } from '../core/bytes.js';
-import { type ErrorCode, SecureWebSocketError } from '../core/errors.js';
+import { SecureWebSocketError } from '../core/errors.js';
+import { parseLocation } from '../core/location.js';
 import type {
   ChannelEnd,
   ChannelInformation,
   ChannelListener,
   ChannelPort,
   Resumption,
+  ServerEvent,
+  SpaceMember,
+  SpaceView,
   UnacknowledgedMessage,
 } from '../link/channel-port.js';
 import { dialChannel } from '../link/dial.js';
@@ -23,6 +27,8 @@ import {
   createMessageEvent,
   createReconnectedEvent,
   createReconnectingEvent,
+  createServerEvent,
+  createSpaceEvent,
   createThrottledEvent,
 } from './events.js';
 import { EventQueue } from './event-queue.js';
@@ -43,14 +49,6 @@ export type ReadyState = typeof CONNECTING | typeof OPEN | typeof CLOSING | type
 
 /** What binary messages arrive as. */
 export type BinaryType = 'blob' | 'arraybuffer';
-
-/** `dialChannel` says with these that a segment of the URL is no public key. */
-const ADDRESS_ERRORS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'INVALID_ADDRESS_LENGTH',
-  'INVALID_ADDRESS_CHARACTER',
-  'NON_CANONICAL_ADDRESS',
-  'LOW_ORDER_ADDRESS',
-]);
 
 type Known = Omit<ChannelInformation, 'handshakeHash'> & { readonly handshakeHash: Uint8Array | undefined };
 
@@ -86,13 +84,15 @@ export class ClientConnection {
   /** How often the peer went out of reach and its return has not been told. */
   #suspensions = 0;
   #hasEnded = false;
+  /** The space that it is open in, if it is one. */
+  #space: SpaceView | undefined;
   /** What a channel that was replaced had left, when no event told of it. */
   #untold: readonly UnacknowledgedMessage[] = [];
 
   /**
    * Starts to connect. Events are given to `dispatch`.
    * @throws TypeError for an option that cannot be what it is, DOMException `SyntaxError` for a URL with a segment that
-   *   looks like a public key and is none, and SecureWebSocketError for other options
+   *   looks like a public key and is none, or with a space that cannot be, and SecureWebSocketError for other options
    */
   constructor(
     url: ClientUrl,
@@ -107,8 +107,8 @@ export class ClientConnection {
     this.#maxBuffered = maxBufferedOf(options);
     this.#port = this.#dial(options);
     this.#flow = new FlowGate(this.#port);
-    this.#events = new EventQueue(this.#flow, ({ data, bytes }) => {
-      this.#deliver(data, bytes);
+    this.#events = new EventQueue(this.#flow, ({ data, bytes, from, member }) => {
+      this.#deliver(data, bytes, from, member);
     });
     this.#sending = new SendQueue(this.#port, {
       failed: error => {
@@ -136,6 +136,28 @@ export class ClientConnection {
 
   get drained(): Promise<void> {
     return this.#drain.promise;
+  }
+
+  /** The space that the socket is, or was, open in. */
+  get space(): SpaceView | undefined {
+    return this.#space;
+  }
+
+  get members(): readonly SpaceMember[] {
+    return this.#hasEnded ? [] : (this.#space?.members ?? []);
+  }
+
+  /**
+   * Asks the relay who is there.
+   * Rejects with a DOMException `InvalidStateError` unless the socket is open in a space, and with a SecureWebSocketError.
+   */
+  async refreshMembers(): Promise<readonly SpaceMember[]> {
+    const space = this.#space;
+    if (this.#readyState !== OPEN || !space) {
+      throw domException('InvalidStateError', 'refreshMembers() is for sockets that are open in a space.');
+    }
+    await space.refresh();
+    return this.members;
   }
 
   get readable(): DomReadableStream<StreamedMessage> {
@@ -208,12 +230,14 @@ export class ClientConnection {
   }
 
   #dial(options: ClientSecureWebSocketOptions): ChannelPort {
+    const { dialled } = this.#url;
     try {
-      return dialChannel(this.#url.dialled, this.#offered, options, this.#createListener());
+      if (typeof dialled !== 'function') parseLocation(dialled, options.direct);
     } catch (error) {
-      if (!(error instanceof SecureWebSocketError) || !ADDRESS_ERRORS.has(error.code)) throw error;
+      if (!(error instanceof SecureWebSocketError)) throw error;
       throw domException('SyntaxError', error.message, error);
     }
+    return dialChannel(dialled, this.#offered, options, this.#createListener());
   }
 
   #createListener(): ChannelListener {
@@ -227,8 +251,16 @@ export class ClientConnection {
           this.#open(information);
         });
       },
-      message: (data, isText) => {
-        this.#receive(data, isText);
+      message: (data, isText, from, member) => {
+        this.#receive(data, isText, from, member);
+      },
+      space: event => {
+        this.#events.push(() => {
+          if (this.#readyState === OPEN) this.#dispatch(createSpaceEvent(event));
+        });
+      },
+      serverEvent: event => {
+        this.#receiveEvent(event);
       },
       // RFC 6455 section 5.5.2; a page sees neither pings nor pongs.
       ping: data => {
@@ -278,6 +310,7 @@ export class ClientConnection {
     if (this.#readyState !== CONNECTING) return;
     this.#readyState = OPEN;
     this.#known = information;
+    this.#space = this.#port.space;
     this.#drain.check();
     this.#dispatch(createEvent('open'));
   }
@@ -302,25 +335,35 @@ export class ClientConnection {
   }
 
   /** Text is checked before anything behind it is taken: what comes after bytes that are not UTF-8 is not delivered. */
-  #receive(data: Uint8Array, isText: boolean): void {
+  #receive(data: Uint8Array, isText: boolean, from?: string, member?: string): void {
     if (this.#failure !== undefined) return;
     const message = isText ? fromUtf8(data) : data;
     if (message === undefined) {
       this.#fail(new SecureWebSocketError('INVALID_UTF8', 'The peer sent a text message that is not UTF-8.'));
       return;
     }
-    this.#events.pushMessage(message, isText, data.length);
+    this.#events.pushMessage(message, isText, data.length, from, member);
+  }
+
+  /** A service at the relay speaks, which is somebody else than the peer: it may do so before `open`. */
+  #receiveEvent({ data, isText, space, taken }: ServerEvent): void {
+    this.#events.push(() => {
+      taken();
+      if (this.#readyState > OPEN || this.#failure !== undefined) return;
+      const content = isText ? fromUtf8(data) : this.#toBinary(data);
+      if (content !== undefined) this.#dispatch(createServerEvent(content, space));
+    });
   }
 
   /** "When a WebSocket message has been received" (WebSockets Standard section 4). */
-  #deliver(message: StreamedMessage, bytes: number): void {
+  #deliver(message: StreamedMessage, bytes: number, from = '', member = ''): void {
     if (this.#readyState !== OPEN) return;
     if (this.#streams.isReceiving) {
       this.#streams.receive(message, bytes);
       return;
     }
     const data = typeof message === 'string' ? message : this.#toBinary(message);
-    this.#dispatch(createMessageEvent({ data, origin: this.#url.origin }));
+    this.#dispatch(createMessageEvent({ data, origin: this.#url.origin }, from, member));
   }
 
   /** A Blob, or an ArrayBuffer that holds the message and nothing else. */

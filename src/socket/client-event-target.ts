@@ -2,27 +2,38 @@ import type {
   AddListenerOptions,
   AnyListener,
   DomEvent,
-  DomMessageEvent,
   ListenerOptions,
   TypedEventTarget,
 } from './dom-types.js';
 import type {
   SecureWebSocketCloseEvent,
   SecureWebSocketErrorEvent,
+  SecureWebSocketKeysWipedEvent,
+  SecureWebSocketMemberEvent,
+  SecureWebSocketMemberLeaveEvent,
+  SecureWebSocketMessageEvent,
+  SecureWebSocketMessagesLostEvent,
   SecureWebSocketReconnectedEvent,
   SecureWebSocketReconnectingEvent,
+  SecureWebSocketServerEvent,
   SecureWebSocketThrottledEvent,
 } from './events.js';
 
 /** The events of a `ClientSecureWebSocket`. */
 export interface ClientSecureWebSocketEventMap {
   open: DomEvent;
-  message: DomMessageEvent;
+  message: SecureWebSocketMessageEvent;
   error: SecureWebSocketErrorEvent;
   close: SecureWebSocketCloseEvent;
   reconnecting: SecureWebSocketReconnectingEvent;
   reconnected: SecureWebSocketReconnectedEvent;
   throttled: SecureWebSocketThrottledEvent;
+  memberjoin: SecureWebSocketMemberEvent;
+  memberchange: SecureWebSocketMemberEvent;
+  memberleave: SecureWebSocketMemberLeaveEvent;
+  keyswiped: SecureWebSocketKeysWipedEvent;
+  messageslost: SecureWebSocketMessagesLostEvent;
+  serverevent: SecureWebSocketServerEvent;
 }
 
 /** Those that every WebSocket has. */
@@ -54,6 +65,31 @@ export interface ClientEventTarget extends TypedEventTarget<WebSocketEventMap> {
     listener: (this: this, event: SecureWebSocketThrottledEvent) => unknown,
     options?: boolean | AddListenerOptions,
   ): void;
+  addEventListener(
+    type: 'memberjoin' | 'memberchange',
+    listener: (this: this, event: SecureWebSocketMemberEvent) => unknown,
+    options?: boolean | AddListenerOptions,
+  ): void;
+  addEventListener(
+    type: 'memberleave',
+    listener: (this: this, event: SecureWebSocketMemberLeaveEvent) => unknown,
+    options?: boolean | AddListenerOptions,
+  ): void;
+  addEventListener(
+    type: 'keyswiped',
+    listener: (this: this, event: SecureWebSocketKeysWipedEvent) => unknown,
+    options?: boolean | AddListenerOptions,
+  ): void;
+  addEventListener(
+    type: 'messageslost',
+    listener: (this: this, event: SecureWebSocketMessagesLostEvent) => unknown,
+    options?: boolean | AddListenerOptions,
+  ): void;
+  addEventListener(
+    type: 'serverevent',
+    listener: (this: this, event: SecureWebSocketServerEvent) => unknown,
+    options?: boolean | AddListenerOptions,
+  ): void;
   addEventListener(type: string, listener: AnyListener | null, options?: boolean | AddListenerOptions): void;
   /** Removes a listener that was added with the same function and the same `capture`. */
   removeEventListener<Type extends keyof WebSocketEventMap>(
@@ -74,6 +110,31 @@ export interface ClientEventTarget extends TypedEventTarget<WebSocketEventMap> {
   removeEventListener(
     type: 'throttled',
     listener: (this: this, event: SecureWebSocketThrottledEvent) => unknown,
+    options?: boolean | ListenerOptions,
+  ): void;
+  removeEventListener(
+    type: 'memberjoin' | 'memberchange',
+    listener: (this: this, event: SecureWebSocketMemberEvent) => unknown,
+    options?: boolean | ListenerOptions,
+  ): void;
+  removeEventListener(
+    type: 'memberleave',
+    listener: (this: this, event: SecureWebSocketMemberLeaveEvent) => unknown,
+    options?: boolean | ListenerOptions,
+  ): void;
+  removeEventListener(
+    type: 'keyswiped',
+    listener: (this: this, event: SecureWebSocketKeysWipedEvent) => unknown,
+    options?: boolean | ListenerOptions,
+  ): void;
+  removeEventListener(
+    type: 'messageslost',
+    listener: (this: this, event: SecureWebSocketMessagesLostEvent) => unknown,
+    options?: boolean | ListenerOptions,
+  ): void;
+  removeEventListener(
+    type: 'serverevent',
+    listener: (this: this, event: SecureWebSocketServerEvent) => unknown,
     options?: boolean | ListenerOptions,
   ): void;
   removeEventListener(type: string, listener: AnyListener | null, options?: boolean | ListenerOptions): void;

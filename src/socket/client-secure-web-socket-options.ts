@@ -1,16 +1,19 @@
 import type { DialOptions } from '../link/dial.js';
+import { MAX_BUFFERED, type SpaceOptions } from '../link/space-options.js';
+
+export type { SpaceOptions };
 
 /** The third argument of `new ClientSecureWebSocket()`, and the argument of `ClientSecureWebSocket.configure()`. */
 export interface ClientSecureWebSocketOptions extends DialOptions {
   /**
    * With `reconnect`: so many bytes may wait while the peer cannot be reached; `send` throws `BUFFER_FULL` for what
-   * would be more. Default: 16 MiB.
+   * would be more. In a space, where nobody can be slowed down, so many bytes of what has come may wait to be read, too: with
+   * more the connection fails with `BUFFER_FULL`. Default: 16 MiB.
    */
   readonly maxBuffered?: number | undefined;
+  /** How the socket takes part in the space, if its URL is that of one. */
+  readonly space?: SpaceOptions | undefined;
 }
-
-/** The default of `maxBuffered`, bytes: 16 MiB. */
-const MAX_BUFFERED = 16_777_216;
 
 /** What subclasses made by `configure` were given, each on top of the class that it extends. */
 const configured = new WeakMap<object, ClientSecureWebSocketOptions>();

@@ -4,6 +4,7 @@ import {
   setConfiguredOptions,
   socketOptions,
 } from './client-secure-web-socket-options.js';
+import type { SpaceMember } from '../link/channel-port.js';
 import type { ClientEventTargetConstructor } from './client-event-target.js';
 import { ClientUrl, type ClientUrlSource } from './client-url.js';
 import type {
@@ -17,8 +18,14 @@ import { EventHandlers } from './event-handlers.js';
 import type {
   SecureWebSocketCloseEvent,
   SecureWebSocketErrorEvent,
+  SecureWebSocketKeysWipedEvent,
+  SecureWebSocketMemberEvent,
+  SecureWebSocketMemberLeaveEvent,
+  SecureWebSocketMessageEvent,
+  SecureWebSocketMessagesLostEvent,
   SecureWebSocketReconnectedEvent,
   SecureWebSocketReconnectingEvent,
+  SecureWebSocketServerEvent,
   SecureWebSocketThrottledEvent,
 } from './events.js';
 import { type SendableData, toOutgoingMessage } from './outgoing-message.js';
@@ -50,6 +57,9 @@ const EventTargetClass = EventTarget as unknown as ClientEventTargetConstructor;
  * and made again (`reconnecting`, `reconnected`), and messages wait. `drained`, `readable` and `writable` are for those
  * who send and receive much; `close` events tell in `unacknowledged` which messages may be lost.
  *
+ * At `wss://relay.example/space/<name>` the other end is not one peer but everybody else who is in that space: `send`
+ * reaches all of them, `message` events say who has sent what (`from`, `member`), `members` who is there.
+ *
  * `Object.prototype.toString` says `[object WebSocket]`, as for the class that this one stands in for.
  */
 export class ClientSecureWebSocket extends EventTargetClass {
@@ -75,15 +85,17 @@ export class ClientSecureWebSocket extends EventTargetClass {
    * Starts to connect.
    *
    * @param url ws, wss, http or https; relative to the page's base URL. With a segment of 64 lowercase hex characters
-   *   it names a peer behind a relay (`wss://relay.example/<key>/chat?x=1`), without one the server itself. Or a
-   *   function that gives such a URL, or a promise of one: it is asked again at each attempt to connect. When it throws,
-   *   or gives no URL that can be dialled (`INVALID_ARGUMENT`), that attempt has failed.
-   * @param protocols one subprotocol or several, in the order of preference. They travel inside the encryption.
+   *   it names a peer behind a relay (`wss://relay.example/<key>/chat?x=1`), with `space` and a name at its end a space
+   *   at a relay (`wss://relay.example/space/<name>`), else the server itself. Or a function that gives such a URL, or a
+   *   promise of one: it is asked again at each attempt to connect. When it throws, or gives no URL that can be dialled
+   *   (`INVALID_ARGUMENT`), that attempt has failed.
+   * @param protocols one subprotocol or several, in the order of preference. They travel inside the encryption. A space
+   *   has none: where some are offered the connection fails with `PROTOCOL_NOT_OFFERED`.
    * @param options who this end is, whom it trusts, and whether it reconnects. Ignored unless it is an object.
-   * @throws TypeError without arguments, for one that does not convert to a string, and for a `maxBuffered` that is no
-   *   number of bytes
-   * @throws DOMException `SyntaxError` for a URL that does not parse, has another scheme, a fragment or a segment that
-   *   looks like a public key and is none, and for subprotocols that are no tokens or come twice
+   * @throws TypeError without arguments, for one that does not convert to a string, for a `maxBuffered` that is no
+   *   number of bytes, and for a `space` that cannot be
+   * @throws DOMException `SyntaxError` for a URL that does not parse, has another scheme, a fragment, a segment that
+   *   looks like a public key and is none or a space that cannot be, and for subprotocols that are no tokens or come twice
    */
   constructor(
     url: ClientUrlSource,
@@ -205,7 +217,7 @@ export class ClientSecureWebSocket extends EventTargetClass {
     return this.#connection.known.publicKey;
   }
 
-  /** The authenticated public key of the peer, 64 lowercase hex characters. '' until `open`. */
+  /** The authenticated public key of the peer, 64 lowercase hex characters. '' until `open`, and in a space. */
   get peerPublicKey(): string {
     return this.#connection.known.peerPublicKey;
   }
@@ -221,10 +233,40 @@ export class ClientSecureWebSocket extends EventTargetClass {
   /**
    * Noise handshake hash of the session in which the connection was opened, 64 bytes: the same at both ends, and
    * different for every session, so that a signature over it is bound to this connection (Noise section 11.2). No
-   * secret, and never to be used as a key. A copy; undefined until `open`.
+   * secret, and never to be used as a key. A copy; undefined until `open`, and in a space.
    */
   get handshakeHash(): Uint8Array | undefined {
-    return this.#connection.known.handshakeHash?.slice();
+    const { handshakeHash } = this.#connection.known;
+    return handshakeHash?.length ? handshakeHash.slice() : undefined;
+  }
+
+  /** The name of the space that this socket is open in. '' until `open`, and when it is in none. */
+  get space(): string {
+    return this.#connection.space?.name ?? '';
+  }
+
+  /** Which of the `members` of the space this socket is: 32 lowercase hex characters. '' until `open`, and outside of spaces. */
+  get memberId(): string {
+    return this.#connection.space?.memberId ?? '';
+  }
+
+  /**
+   * Who is in the space, as of now: this socket, the others, and those whose connections are lost for the moment (`away`).
+   * Each joining was signed by the key of the member. Empty until `open`, after `close`, and outside of spaces.
+   */
+  get members(): readonly SpaceMember[] {
+    return this.#connection.members;
+  }
+
+  /**
+   * Asks the relay which members there are, drops the keys of all others (`keyswiped`), and gives `members`. There is no
+   * need for it: members are told of every change, and notice when one was kept from them.
+   *
+   * Rejects with a DOMException `InvalidStateError` unless the socket is open in a space, and with a
+   * {@link SecureWebSocketError} when the connection ends before there is an answer.
+   */
+  refreshMembers(): Promise<readonly SpaceMember[]> {
+    return this.#connection.refreshMembers();
   }
 
   /** Called when the connection is open: the peer is authenticated and has accepted. */
@@ -236,12 +278,12 @@ export class ClientSecureWebSocket extends EventTargetClass {
     this.#handlers.set('open', handler);
   }
 
-  /** Called for every message: `data` is a string, or binary as `binaryType` says. */
+  /** Called for every message: `data` is a string, or binary as `binaryType` says. In a space `from` is who has sent it. */
   get onmessage(): ((event: DomMessageEvent) => unknown) | null {
     return this.#handlers.get('message') as ((event: DomMessageEvent) => unknown) | null;
   }
 
-  set onmessage(handler: ((this: this, event: DomMessageEvent) => unknown) | null) {
+  set onmessage(handler: ((this: this, event: SecureWebSocketMessageEvent) => unknown) | null) {
     this.#handlers.set('message', handler);
   }
 
@@ -291,6 +333,64 @@ export class ClientSecureWebSocket extends EventTargetClass {
     this.#handlers.set('throttled', handler);
   }
 
+  /** In a space: called when somebody has entered it. */
+  get onmemberjoin(): ((event: SecureWebSocketMemberEvent) => unknown) | null {
+    return this.#handlers.get('memberjoin') as ((event: SecureWebSocketMemberEvent) => unknown) | null;
+  }
+
+  set onmemberjoin(handler: ((this: this, event: SecureWebSocketMemberEvent) => unknown) | null) {
+    this.#handlers.set('memberjoin', handler);
+  }
+
+  /** In a space: called when the connection of a member is lost for the moment, or is back: `event.member.away`. */
+  get onmemberchange(): ((event: SecureWebSocketMemberEvent) => unknown) | null {
+    return this.#handlers.get('memberchange') as ((event: SecureWebSocketMemberEvent) => unknown) | null;
+  }
+
+  set onmemberchange(handler: ((this: this, event: SecureWebSocketMemberEvent) => unknown) | null) {
+    this.#handlers.set('memberchange', handler);
+  }
+
+  /** In a space: called when somebody is no member any more. What is sent from now on it cannot read. */
+  get onmemberleave(): ((event: SecureWebSocketMemberLeaveEvent) => unknown) | null {
+    return this.#handlers.get('memberleave') as ((event: SecureWebSocketMemberLeaveEvent) => unknown) | null;
+  }
+
+  set onmemberleave(handler: ((this: this, event: SecureWebSocketMemberLeaveEvent) => unknown) | null) {
+    this.#handlers.set('memberleave', handler);
+  }
+
+  /** In a space: called when the keys of somebody who is gone were wiped. */
+  get onkeyswiped(): ((event: SecureWebSocketKeysWipedEvent) => unknown) | null {
+    return this.#handlers.get('keyswiped') as ((event: SecureWebSocketKeysWipedEvent) => unknown) | null;
+  }
+
+  set onkeyswiped(handler: ((this: this, event: SecureWebSocketKeysWipedEvent) => unknown) | null) {
+    this.#handlers.set('keyswiped', handler);
+  }
+
+  /** In a space: called when messages of a member that were meant for us are not delivered. Never in silence. */
+  get onmessageslost(): ((event: SecureWebSocketMessagesLostEvent) => unknown) | null {
+    return this.#handlers.get('messageslost') as
+      ((event: SecureWebSocketMessagesLostEvent) => unknown) | null;
+  }
+
+  set onmessageslost(handler: ((this: this, event: SecureWebSocketMessagesLostEvent) => unknown) | null) {
+    this.#handlers.set('messageslost', handler);
+  }
+
+  /**
+   * Called when a service at the relay has sent something to a space, or to all clients of this user: `event.data`. Every
+   * socket over the same connection to the relay is told; one in a space hears of no other space.
+   */
+  get onserverevent(): ((event: SecureWebSocketServerEvent) => unknown) | null {
+    return this.#handlers.get('serverevent') as ((event: SecureWebSocketServerEvent) => unknown) | null;
+  }
+
+  set onserverevent(handler: ((this: this, event: SecureWebSocketServerEvent) => unknown) | null) {
+    this.#handlers.set('serverevent', handler);
+  }
+
   /**
    * Sends one message: a string as text, a Blob, an ArrayBuffer or a view of one as binary, and the string of anything
    * else. Bytes are copied before this returns. After `close()`, or once the connection is over, messages are counted
@@ -309,7 +409,7 @@ export class ClientSecureWebSocket extends EventTargetClass {
 
   /**
    * Closes the connection after what was given to `send`, or gives up the attempt to connect. Does nothing when that
-   * has been done already.
+   * has been done already. In a space: leaves it.
    *
    * @param code 1000, or 3000 to 4999; the peer sees 1005 when there is none
    * @param reason at most 123 bytes of UTF-8; not sent without a code

@@ -9,6 +9,9 @@ export interface WaitingMessage<Data> {
   readonly isText: boolean;
   /** Bytes of payload. */
   readonly bytes: number;
+  /** Who has sent it, in a space: public key and member id. */
+  readonly from?: string | undefined;
+  readonly member?: string | undefined;
 }
 
 /**
@@ -36,10 +39,10 @@ export class EventQueue<Data> {
     inNextTask(this.#next);
   }
 
-  pushMessage(data: Data, isText: boolean, bytes: number): void {
+  pushMessage(data: Data, isText: boolean, bytes: number, from?: string, member?: string): void {
     this.#undelivered += bytes + ITEM_OVERHEAD;
     if (this.#undelivered > RECEIVE_WINDOW) this.#flow.hold('events');
-    this.#waiting.push({ data, isText, bytes });
+    this.#waiting.push({ data, isText, bytes, from, member });
     inNextTask(this.#next);
   }
 

@@ -1,5 +1,12 @@
 import type { ThrottledLimit } from '../core/control.js';
 import type { SecureWebSocketError } from '../core/errors.js';
+import type {
+  KeysWipedReason,
+  MemberLeaveReason,
+  MessagesLostReason,
+  SpaceEvent,
+  SpaceMember,
+} from '../link/channel-port.js';
 import type { DomBlob, DomCloseEvent, DomEvent, DomMessageEvent } from './dom-types.js';
 
 /** The `error` event of a secure WebSocket: a plain `Event` with two properties of its own that say why. */
@@ -56,6 +63,53 @@ export interface ThrottledDetails {
 /** The `throttled` event of a secure WebSocket. */
 export type SecureWebSocketThrottledEvent = DomEvent & ThrottledDetails;
 
+/** The `message` event of a secure WebSocket: a `MessageEvent` that says who has sent it, where there may be several. */
+export type SecureWebSocketMessageEvent = DomMessageEvent & {
+  /** In a space: the authenticated public key of the sender, 64 lowercase hex characters. Else ''. */
+  readonly from: string;
+  /** In a space: which member that is, the `id` of a `SpaceMember`. Else ''. */
+  readonly member: string;
+};
+
+/** `memberjoin`, `memberchange`: somebody has entered the space, or is away or back. */
+export type SecureWebSocketMemberEvent = DomEvent & { readonly member: SpaceMember };
+
+/** `memberleave`: somebody is no member of the space any more. */
+export type SecureWebSocketMemberLeaveEvent = DomEvent & {
+  readonly member: SpaceMember;
+  /** 'left' by itself; 'gone', as its connection was lost for too long; or 'removed' by the relay. */
+  readonly reason: MemberLeaveReason;
+};
+
+/** `keyswiped`: the keys of somebody who is gone were wiped. What it has sent cannot be opened any more, should it come. */
+export type SecureWebSocketKeysWipedEvent = DomEvent & {
+  readonly member: SpaceMember;
+  /** As of `memberleave`; 'absent' when the relay says that it is not there. */
+  readonly reason: KeysWipedReason;
+};
+
+/** `messageslost`: messages of a member that were meant for this socket are not delivered. */
+export type SecureWebSocketMessagesLostEvent = DomEvent & {
+  readonly member: SpaceMember;
+  /** How many. */
+  readonly count: number;
+  /**
+   * 'repair': the sender does not keep them any more. 'view': it saw another space than we do, so that the relay or the
+   * sender lies. 'unreadable': no key came for them, or they are malformed.
+   */
+  readonly reason: MessagesLostReason;
+};
+
+/** `serverevent`: a service at the relay has sent something to everybody in a space, or to this user. */
+export type SecureWebSocketServerEvent = DomEvent & {
+  /** A string, or binary as `binaryType` says. */
+  // As of a MessageEvent.
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  readonly data: any;
+  /** The space that it was sent to; '' when it was sent to the user. */
+  readonly space: string;
+};
+
 /** What a `CloseEvent` tells (WebSockets Standard section 6). */
 export interface CloseEventInit {
   readonly code: number;
@@ -82,6 +136,11 @@ export function createEvent(type: string): DomEvent {
   return new Event(type);
 }
 
+/** A plain event with properties of its own. */
+export function createOwnEvent<Own extends object>(type: string, own: Own): DomEvent & Own {
+  return withOwn(new Event(type), own);
+}
+
 /** `error` (WebSockets Standard section 3.1, "fire an event named error"), with the reason as own properties. */
 export function createErrorEvent(error: SecureWebSocketError): SecureWebSocketErrorEvent {
   return withOwn(new Event('error'), { error, message: error.message });
@@ -106,10 +165,36 @@ export function createThrottledEvent({ limit, perSecond }: ThrottledDetails): Se
   return withOwn(new Event('throttled'), { limit, perSecond });
 }
 
-/** `message`, of the runtime's own class where it has one. */
-export function createMessageEvent(init: MessageEventInit): DomMessageEvent {
+const SPACE_EVENTS: Readonly<Record<SpaceEvent['type'], string>> = {
+  joined: 'memberjoin',
+  changed: 'memberchange',
+  left: 'memberleave',
+  wiped: 'keyswiped',
+  lost: 'messageslost',
+};
+
+/** `memberjoin`, `memberchange`, `memberleave`, `keyswiped` or `messageslost`, with what there is to tell as own properties. */
+export function createSpaceEvent({ type, ...details }: SpaceEvent): DomEvent {
+  return withOwn(new Event(SPACE_EVENTS[type]), details);
+}
+
+/** `serverevent`, with what there is to tell as own properties. */
+export function createServerEvent(data: unknown, space: string): SecureWebSocketServerEvent {
+  return withOwn(new Event('serverevent'), { data, space });
+}
+
+/** `message`, of the runtime's own class where it has one. `from`, `member`: who has sent it, in a space. */
+export function createMessageEvent(
+  init: MessageEventInit,
+  from: string,
+  member: string,
+): SecureWebSocketMessageEvent {
   const MessageEventClass = classes().MessageEvent ?? messageEventClass();
-  return new MessageEventClass('message', init);
+  const event = new MessageEventClass('message', init) as DomMessageEvent & { from: string; member: string };
+  // To define them would take longer than all else that is done for a message.
+  event.from = from;
+  event.member = member;
+  return event;
 }
 
 /** `close`, of the runtime's own class where it has one (Node has it from version 23), with what got lost. */

@@ -1,6 +1,11 @@
 // Compiled without the types of the DOM and without those of Node: the declarations stand on their own. Checked by
 // test/package/types.test.ts.
-import { ClientSecureWebSocket, type ClientSecureWebSocketOptions } from 'secure-websocket';
+import {
+  ClientSecureWebSocket,
+  type ClientSecureWebSocketOptions,
+  type PresenceWatch,
+  watchPresence,
+} from 'secure-websocket';
 
 const options: ClientSecureWebSocketOptions = { userId: 'alice', serverKey: ['00'.repeat(32)] };
 const Configured = ClientSecureWebSocket.configure(options);
@@ -33,6 +38,25 @@ socket.onreconnected = event => {
 socket.addEventListener('close', event => {
   for (const lost of event.unacknowledged) socket.send(lost);
 });
+
+socket.onserverevent = event => {
+  const space: string = event.space;
+  const data: unknown = event.data;
+  return [space, data, event.type];
+};
+const watch: PresenceWatch = watchPresence('wss://relay.example', ['00'.repeat(32)], { token: 'mine' });
+watch.addEventListener('presence', event => {
+  const state: 'present' | 'absent' | 'unknown' = event.state;
+  const present: boolean = event.present;
+  return [event.publicKey, state, present];
+});
+watch.addEventListener('close', event => event.error?.code);
+watch.addEventListener('reconnecting', event => [event.attempt, event.delay, event.error.code]);
+export async function who(): Promise<boolean> {
+  const states = await watch.ask(new Set(['00'.repeat(32)]));
+  for (const key of watch.present) watch.remove([key]);
+  return [...states.values()].includes('present');
+}
 
 new ClientSecureWebSocket(() => 'wss://relay.example/chat', [], { reconnect: true, maxBuffered: 1024 });
 new ClientSecureWebSocket(async () => Promise.resolve('wss://relay.example/chat'));

@@ -47,6 +47,13 @@ new ClientSecureWebSocket(async () => Promise.resolve(new URL('wss://relay.examp
   reconnect: { maxAttempts: 3 },
 });
 socket.addEventListener('reconnecting', event => [event.attempt, event.delay, event.error.code]);
+socket.addEventListener('serverevent', event => {
+  const event_: Event = event;
+  return [event_.type, event.space];
+});
+const onServerEvent = (event: Event): string => event.type;
+socket.addEventListener('serverevent', onServerEvent);
+socket.removeEventListener('serverevent', onServerEvent);
 socket.addEventListener('reconnected', event => {
   for (const lost of event.unacknowledged) {
     const data: string | ArrayBuffer | Blob = lost;

@@ -1,6 +1,6 @@
 // Compiled with the types of Node and without those of the DOM. Checked by test/package/types.test.ts.
 import { once } from 'node:events';
-import { ClientSecureWebSocket } from 'secure-websocket';
+import { ClientSecureWebSocket, Identity, inviteToSpace, type SpaceMember } from 'secure-websocket';
 
 export async function talk(): Promise<unknown> {
   const socket = new ClientSecureWebSocket(new URL('wss://relay.example/'), [], {
@@ -22,4 +22,23 @@ export async function talk(): Promise<unknown> {
   const stream: ReadableStream<string | Uint8Array> = socket.readable;
   for await (const message of stream) socket.send(message);
   return socket.handshakeHash;
+}
+
+export async function meet(): Promise<readonly SpaceMember[]> {
+  const admin = await Identity.generate();
+  const invitation: string = inviteToSpace(admin, {
+    space: 'room',
+    publicKey: admin.publicKey,
+    expires: new Date(),
+  });
+  const socket = new ClientSecureWebSocket('wss://relay.example/space/room', [], {
+    space: { admins: [admin.signingKey], invitation, senderKeyMembers: 8, senderKeyRate: 2 },
+  });
+  socket.onmessage = ({ data, from, member }) => [data as unknown, from.length, member.length];
+  socket.onmemberleave = ({ member, reason }) => (reason === 'left' ? member.id : member.publicKey);
+  socket.addEventListener('keyswiped', ({ member, reason }) => [member.away, reason === 'absent']);
+  socket.addEventListener('messageslost', ({ count, reason }) => [count + 1, reason]);
+  socket.addEventListener('memberchange', ({ member }) => member.admitted);
+  const names: string[] = [socket.space, socket.memberId, ...socket.members.map(({ id }) => id)];
+  return names.length > 0 ? socket.members : socket.refreshMembers();
 }

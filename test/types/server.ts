@@ -3,7 +3,9 @@ import { createServer, type IncomingMessage } from 'node:http';
 import {
   FileKeyStore,
   Identity,
+  type PresencePolicy,
   Relay,
+  type RelayClient,
   SecureWebSocketError,
   SecureWebSocketServer,
   type ServerRequest,
@@ -57,6 +59,17 @@ export async function serve(): Promise<string> {
   createServer().on('upgrade', (request: IncomingMessage, socket, head) => {
     noServer.handleUpgrade(request, socket, head, accepted => noServer.emit('connection', accepted, request));
   });
+
+  relay.on('clientConnected', ({ publicKey, userId, deviceId, remoteAddress, connectionId }) => {
+    addresses.push(publicKey, userId ?? '', deviceId ?? '', remoteAddress ?? '', String(connectionId));
+  });
+  relay.on('clientDisconnected', (client: RelayClient, code: number) => [client.publicKey, code]);
+  const told: number =
+    relay.emitToUsers(new Set(['alice']), 'hello') + relay.emitToSpace('lobby', Buffer.from('hello'));
+  const isPresent: boolean = relay.isPresent('00'.repeat(32));
+  const presence: PresencePolicy = async (asker, about) => Promise.resolve(asker.userId === about);
+  new Relay({ port: 0, presence, userIds: 'claimed' });
+  addresses.push(String(told), String(isPresent));
 
   await relay.close();
   return addresses.join();

@@ -6,8 +6,12 @@ const READ_ONLY = ['url', 'readyState', 'bufferedAmount', 'extensions', 'protoco
 const OWN_READ_ONLY = [
   ...['publicKey', 'peerPublicKey', 'serverPublicKey', 'handshakeHash'],
   ...['drained', 'readable', 'writable'],
+  ...['space', 'memberId', 'members'],
 ];
-const OWN_HANDLERS = ['onreconnecting', 'onreconnected', 'onthrottled'];
+const OWN_HANDLERS = [
+  ...['onreconnecting', 'onreconnected', 'onthrottled', 'onserverevent'],
+  ...['onmemberjoin', 'onmemberchange', 'onmemberleave', 'onkeyswiped', 'onmessageslost'],
+];
 const WRITABLE = ['onopen', 'onmessage', 'onerror', 'onclose', 'binaryType'];
 
 export const interfaceCases: readonly ConformanceCase[] = [
@@ -74,7 +78,7 @@ export const interfaceCases: readonly ConformanceCase[] = [
       }
       const known = new Set([
         ...Object.keys(CONSTANTS),
-        ...[...READ_ONLY, ...WRITABLE, ...OWN_READ_ONLY, ...OWN_HANDLERS, 'send', 'close'],
+        ...[...READ_ONLY, ...WRITABLE, ...OWN_READ_ONLY, ...OWN_HANDLERS, 'send', 'close', 'refreshMembers'],
       ]);
       // Whatever is added is to be added here as well.
       expect(new Set(Object.keys(prototype))).toEqual(known);

@@ -217,6 +217,7 @@ describe('isTerminal', () => {
     'SESSION_FAILED',
     'SESSION_EXPIRED',
     'NONCE_EXHAUSTED',
+    'SPACE_FULL',
   ])('another attempt may mend %s', code => {
     expect(isTerminal(failure(code))).toBe(false);
   });
@@ -265,6 +266,12 @@ describe('isTerminal', () => {
     'PROTOCOL_NOT_OFFERED',
     'BLOB_UNREADABLE',
     'BUFFER_FULL',
+    'SPACE_REFUSED',
+    'SPACE_NOT_ALLOWED',
+    'TOO_MANY_SPACES',
+    'SPACE_REMOVED',
+    'ROSTER_MISMATCH',
+    'SPACE_ORDER',
     'CHANNEL_RESET',
     'CHANNEL_LOST',
     'REPLACED',
