@@ -12,6 +12,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ENGINES, findBrowsers } from './browsers.mjs';
 import { findNginx } from './nginx.mjs';
+import { findPython } from './python.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { scripts } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
@@ -22,7 +23,7 @@ const env = {
 };
 
 /** Steps that tell what was found, or could not be: worth a line even when all is well. */
-const FINDING = ['browsers', 'nginx'];
+const FINDING = ['browsers', 'nginx', 'python'];
 
 /** @type {string[]} */
 const failed = [];
@@ -87,9 +88,9 @@ const [, isBuilt] = await Promise.all([
     if (built) await step('package:lint');
     return built;
   })(),
-  // One after the other: both may call apt-get.
+  // One after the other: all may call apt-get.
   (async () => {
-    for (const name of ['browsers', 'nginx']) await step(name);
+    for (const name of ['browsers', 'nginx', 'python']) await step(name);
   })(),
 ]);
 
@@ -100,5 +101,6 @@ const found = findBrowsers();
 const leftOut = ENGINES.filter(engine => found[engine] === undefined);
 if (leftOut.length > 0) console.log(`Not tested in ${leftOut.join(', ')}: see "browsers" above.`);
 if (findNginx() === undefined) console.log('Not tested behind nginx: see "nginx" above.');
+if (findPython() === undefined) console.log('Not tested with Python: see "python" above.');
 console.log(`${failed.length === 0 ? 'All is well' : `Failed: ${failed.join(', ')}`} (${seconds(begin)}).`);
 process.exitCode = failed.length === 0 ? 0 : 1;

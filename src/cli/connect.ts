@@ -1,4 +1,4 @@
-import type { ReconnectAttempt } from '../link/channel-port.js';
+import type { ReconnectAttempt, SpaceEvent } from '../link/channel-port.js';
 import { defineCommand } from './command.js';
 import { checkEnd, leave, tellMissing } from './ending.js';
 import { Exchange } from './exchange.js';
@@ -9,12 +9,13 @@ import { checkSubprotocols, parseUrl } from './location.js';
 import { DIAL_OPTIONS, tlsOptions, tokenIn } from './network.js';
 import { checkPositionals, toPublicKey } from './options.js';
 import { type Dialled, dialPeer, type DialReport, type PeerEnd } from './peer.js';
+import { printable } from './printable.js';
 import { ReachReport } from './reach.js';
 import type { Terminal } from './terminal.js';
 
 export const connect = defineCommand({
   name: 'connect',
-  summary: 'Connect to a public key behind a relay, or to a server.',
+  summary: 'Connect to a public key behind a relay, to a space, or to a server.',
   usage: '[options] <url>',
   description: [
     'Sends the lines of the input as text messages, and prints the messages that come as lines. With --binary bytes ' +
@@ -22,6 +23,8 @@ export const connect = defineCommand({
     'The URL is that of a relay with the public key of the other side, wss://relay.example/<64 hex characters>, as ' +
       '"secure-websocket listen" prints it; what follows the key is a path for the other side, which the relay does ' +
       'not see. Or it is that of a server: then check who it is with --server-key.',
+    'wss://relay.example/space/<name> is a space: what is sent reaches everybody who is in it, and what they send is ' +
+      'printed, on a terminal with the first 8 digits of the key that it came from. There --wait stays until it is interrupted.',
     'At the end of the input the connection is closed, when everything was sent. With --wait it stays until the ' +
       'other side is done, too: needed where both sides send, or where there is no input at all (< /dev/null).',
     'A connection that is lost is the end. With --reconnect it is made again, however long that takes, and goes on ' +
@@ -62,6 +65,7 @@ export const connect = defineCommand({
       'send a file over a bad network',
       'secure-websocket connect --reconnect --binary wss://relay.example/6d5a…e21f < photo.jpg',
     ],
+    ['talk to all who are in a space', 'secure-websocket connect wss://relay.example/space/lobby'],
     ['a server whose key is known', 'secure-websocket connect --server-key 93c1…04b7 wss://api.example/chat'],
   ],
   async run({ values, positionals, terminal, io }) {
@@ -90,6 +94,7 @@ export const connect = defineCommand({
     }
     report.connected();
     describe(terminal, dialled, location.peerKey !== undefined, serverKey !== undefined);
+    report.opened();
 
     const { peer } = dialled;
     const exchange = new Exchange(terminal, { binary, closeAtEnd: !values.wait }, interrupted);
@@ -106,8 +111,23 @@ export const connect = defineCommand({
   },
 });
 
-function describe(terminal: Terminal, { information }: Dialled, isRelayed: boolean, isPinned: boolean): void {
-  const { publicKey, peerPublicKey, protocol } = information;
+function describe(
+  terminal: Terminal,
+  { information, space }: Dialled,
+  isRelayed: boolean,
+  isPinned: boolean,
+): void {
+  const { publicKey, peerPublicKey, serverPublicKey, protocol } = information;
+  if (space) {
+    const others = space.members.length - 1;
+    const count = others === 0 ? 'nobody else' : others === 1 ? 'one other' : `${others} others`;
+    terminal.status(`In the space "${printable(space.name)}" as ${publicKey}, with ${count}`);
+    if (!isPinned)
+      terminal.status(
+        `The relay has the key ${serverPublicKey}. To make sure of it: --server-key ${serverPublicKey}`,
+      );
+    return;
+  }
   const subprotocol = protocol === '' ? '' : ` (${protocol})`;
   terminal.status(`Connected to ${peerPublicKey}${subprotocol} as ${publicKey}`);
   // Behind a relay the key in the URL is the check.
@@ -119,11 +139,35 @@ function describe(terminal: Terminal, { information }: Dialled, isRelayed: boole
 
 /** Tells of a connection that is made, and made again. */
 class ConnectReport implements DialReport {
+  readonly #terminal: Terminal;
   readonly #reach: ReachReport;
   #lost = 'Not connected yet';
+  #isOpen = false;
+  #waiting: SpaceEvent[] = [];
 
   constructor(terminal: Terminal) {
+    this.#terminal = terminal;
     this.#reach = new ReachReport(terminal);
+  }
+
+  /** What it is connected to has been told. */
+  opened(): void {
+    this.#isOpen = true;
+    for (const event of this.#waiting.splice(0)) this.space(event);
+  }
+
+  space(event: SpaceEvent): void {
+    if (!this.#isOpen) {
+      this.#waiting.push(event);
+      return;
+    }
+    const who = event.member.publicKey.slice(0, 8);
+    if (event.type === 'joined') this.#terminal.status(`${who} has entered`);
+    else if (event.type === 'left') this.#terminal.status(`${who} has left (${event.reason})`);
+    else if (event.type === 'changed')
+      this.#terminal.status(`${who} is ${event.member.away ? 'away' : 'back'}`);
+    else if (event.type === 'lost')
+      this.#terminal.status(`${event.count} messages of ${who} were lost (${event.reason})`);
   }
 
   connected(): void {

@@ -107,8 +107,8 @@ export class Exchange {
     const member: Member = { peer, hasEnded: false, isAway: false, kept: 0 };
     this.#members.add(member);
     peer.start({
-      message: (data, isText) => {
-        this.#show(peer, data, isText);
+      message: (data, isText, from) => {
+        this.#show(peer, data, isText, from);
       },
       inputEnded: () => {
         member.hasEnded = true;
@@ -252,7 +252,7 @@ export class Exchange {
   }
 
   /** One message of a peer to the output. */
-  #show(peer: Peer, data: Uint8Array, isText: boolean): void {
+  #show(peer: Peer, data: Uint8Array, isText: boolean, sender?: string): void {
     const terminal = this.#terminal;
     if (this.#isLeaving && terminal.isFull) return;
     if (this.#options.binary) {
@@ -260,7 +260,8 @@ export class Exchange {
     } else if (!terminal.showsMessages) {
       terminal.write(Buffer.concat([data, Buffer.from('\n')]));
     } else {
-      const from = this.#members.size > 1 ? `${this.nameOf(peer)}: ` : '';
+      const speaker = sender ? { publicKey: sender } : this.#members.size > 1 ? peer : undefined;
+      const from = speaker ? `${this.nameOf(speaker)}: ` : '';
       if (isText || isUtf8(data)) terminal.print(from + printableMessage(Buffer.from(data).toString()));
       else terminal.status(`${from}a binary message of ${data.length} bytes, which --binary would show`);
     }

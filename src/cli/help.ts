@@ -62,8 +62,8 @@ export function topLevelHelp(
       ...table([
         [
           'SECURE_WEBSOCKET_HOME',
-          'The directory of the default identities: client.key (connect), server.key (listen) and relay.key ' +
-            '(relay). Default: secure-websocket in the user’s directory for configuration.',
+          'The directory of the default identities: client.key (connect, proxy), server.key (listen, expose) and ' +
+            'relay.key (relay). Default: secure-websocket in the user’s directory for configuration.',
         ],
         ['SECURE_WEBSOCKET_…', 'Every option of the relay: SECURE_WEBSOCKET_PORT is --port.'],
         ['NO_COLOR', 'No colours, even on a terminal.'],
@@ -84,7 +84,7 @@ const EXIT_CODES: readonly (readonly [string, string])[] = [
   [String(ExitCode.KEY_FILE), 'A key file is missing, unsafe, broken or in the way.'],
   [
     `${ExitCode.SIGINT}, ${ExitCode.SIGTERM}`,
-    'Interrupted by SIGINT or SIGTERM before the end. Where being interrupted is the only end (relay, listen without --once) it is 0.',
+    'Interrupted by SIGINT or SIGTERM before the end. Where being interrupted is the only end (relay, proxy, expose, listen without --once) it is 0.',
   ],
 ];
 

@@ -1,7 +1,13 @@
 import { isUtf8 } from 'node:buffer';
 import { fromUtf8, utf8 } from '../core/bytes.js';
 import { SecureWebSocketError } from '../core/errors.js';
-import type { ChannelInformation, ChannelPort, ReconnectAttempt } from '../link/channel-port.js';
+import type {
+  ChannelInformation,
+  ChannelPort,
+  ReconnectAttempt,
+  SpaceEvent,
+  SpaceView,
+} from '../link/channel-port.js';
 import { dialChannel, type DialOptions } from '../link/dial.js';
 import type { ServerSecureWebSocket } from '../socket/node-server-secure-web-socket.js';
 
@@ -23,7 +29,8 @@ export interface PeerEnd {
 }
 
 export interface PeerListener {
-  message(data: Uint8Array, isText: boolean): void;
+  /** `from`: in a space, the public key of the member that has sent it. */
+  message(data: Uint8Array, isText: boolean, from?: string): void;
   /** The peer will send nothing more, and waits for us to end, too. */
   inputEnded(): void;
   /** Something that waited has been handed to the network. */
@@ -65,6 +72,8 @@ export interface DialReport {
   reconnecting(attempt: ReconnectAttempt): void;
   /** It goes on. See `PeerListener.resumed`. */
   resumed(isNew: boolean): void;
+  /** Something has happened in the space, if it is one. */
+  space(event: SpaceEvent): void;
 }
 
 export interface DialPeerOptions extends DialOptions {
@@ -77,6 +86,8 @@ export interface DialPeerOptions extends DialOptions {
 export interface Dialled {
   readonly peer: Peer;
   readonly information: Omit<ChannelInformation, 'handshakeHash'>;
+  /** The space that it is in, if that is what was dialled. */
+  readonly space: SpaceView | undefined;
 }
 
 /**
@@ -101,9 +112,12 @@ export async function dialPeer(
           return;
         }
         peer = new DialledPeer(port, information.peerPublicKey, isStream);
-        resolve({ peer, information });
+        resolve({ peer, information, space: port.space });
       },
-      message: (data, isText) => peer?.received(data, isText),
+      message: (data, isText, from) => peer?.received(data, isText, from),
+      space: event => {
+        report.space(event);
+      },
       ping: data => {
         port.pong(data);
         if (isEndOfInput(data)) peer?.inputEnded();
@@ -201,14 +215,14 @@ class DialledPeer implements Peer {
 
   // What the channel tells
 
-  received(data: Uint8Array, isText: boolean): void {
+  received(data: Uint8Array, isText: boolean, from?: string): void {
     this.#isUsed = true;
     if (isText && !isUtf8(data)) {
       const message = 'The peer sent a text message that is not UTF-8.';
       this.#isOpen = false;
       this.#port.terminate(new SecureWebSocketError('INVALID_UTF8', message));
     } else {
-      this.#listener?.message(data, isText);
+      this.#listener?.message(data, isText, from);
     }
   }
 

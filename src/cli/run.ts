@@ -5,15 +5,17 @@ import { audit } from './audit.js';
 import type { Command } from './command.js';
 import { connect } from './connect.js';
 import { CommandError, ExitCode, exitCodeOf, hintFor, UsageError } from './exit-code.js';
+import { expose } from './expose.js';
 import { topLevelHelp } from './help.js';
 import type { Io } from './io.js';
 import { keygen } from './keygen.js';
 import { listen } from './listen.js';
 import { nearest } from './nearest.js';
+import { proxy } from './proxy.js';
 import { relay } from './relay.js';
 import { Terminal } from './terminal.js';
 
-const COMMANDS: readonly Command[] = [relay, keygen, connect, listen, audit];
+const COMMANDS: readonly Command[] = [relay, keygen, connect, listen, proxy, expose, audit];
 
 /** Runs the command line `args` (what follows the name of the program). Resolves to the exit code; never rejects. */
 export async function run(args: readonly string[], io: Io): Promise<number> {

@@ -6,7 +6,7 @@ import { ExitCode } from '../../../src/cli/exit-code.js';
 import { run } from '../../../src/cli/run.js';
 import { fakeIo } from '../../support/cli-io.js';
 
-const COMMANDS = ['relay', 'keygen', 'connect', 'listen', 'audit'] as const;
+const COMMANDS = ['relay', 'keygen', 'connect', 'listen', 'proxy', 'expose', 'audit'] as const;
 const ADDRESS = '8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a';
 
 /** Runs a command line that ends by itself. */
@@ -62,6 +62,54 @@ describe('help', () => {
     ['keygen', ['show', 'force']],
     ['audit', ['head', 'from']],
     [
+      'proxy',
+      [
+        ...['listen', 'to', 'relay', 'direct', 'identity', 'ephemeral', 'server-key', 'ca', 'token-file'],
+        ...[
+          'allow-origin',
+          'allow-host',
+          'client-token-file',
+          'allow-network',
+          'no-client-token',
+          'no-reconnect',
+        ],
+        ...[
+          'max-connections',
+          'max-pending',
+          'max-payload',
+          'max-buffered',
+          'open-timeout',
+          'verbose',
+          'json',
+        ],
+      ],
+    ],
+    [
+      'expose',
+      [
+        ...[
+          'relay',
+          'to',
+          'identity',
+          'ephemeral',
+          'server-key',
+          'ca',
+          'token-file',
+          'allow',
+          'no-reconnect',
+        ],
+        ...[
+          'max-connections',
+          'max-pending',
+          'max-payload',
+          'max-buffered',
+          'open-timeout',
+          'verbose',
+          'json',
+        ],
+      ],
+    ],
+    [
       'connect',
       ['identity', 'ephemeral', 'server-key', 'ca', 'binary', 'wait', 'reconnect', 'protocol', 'direct'],
     ],
@@ -100,11 +148,14 @@ describe('version', () => {
 describe('a wrong command line', () => {
   it.each([
     [['lisen'], 'There is no command "lisen". Did you mean listen?'],
-    [['serve'], 'There is no command "serve". The commands are relay, keygen, connect, listen, audit.'],
+    [
+      ['serve'],
+      'There is no command "serve". The commands are relay, keygen, connect, listen, proxy, expose, audit.',
+    ],
     [['help', 'conect'], 'There is no command "conect". Did you mean connect?'],
     [
       ['--port', '1'],
-      'Unknown option --port. Options follow a command: relay, keygen, connect, listen, audit.',
+      'Unknown option --port. Options follow a command: relay, keygen, connect, listen, proxy, expose, audit.',
     ],
     [['listen', '--rely', 'x'], 'Unknown option --rely. Did you mean --relay?'],
     [['relay', '--prot', '1'], 'Unknown option --prot. Did you mean --port?'],
@@ -166,6 +217,7 @@ describe('a wrong command line', () => {
       ['listen', '--relay', `ws://host/${ADDRESS}`, '--ephemeral'],
       'The URL of a relay must not hold a public key',
     ],
+    [['listen', '--relay', 'ws://host/space/x', '--ephemeral'], 'The URL of a relay must not name a space'],
     [['listen', '--relay', 'host:80'], '"host:80" is not a URL'],
   ])('%j is refused', async (args, message) => {
     const { code, stdout, stderr } = await cli(...args);
