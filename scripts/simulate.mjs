@@ -3,16 +3,18 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-const HELP = `npm run simulate -- [--from <seed>] [--seeds <number>] [--trace]
+const HELP = `npm run simulate -- [--spaces] [--from <seed>] [--seeds <number>] [--trace]
 
+  --spaces  spaces, and not channels
   --from    the first seed; default 0
-  --seeds   how many; default 1 with --from, else 2400
+  --seeds   how many; default 1 with --from, else 2400; of spaces 400
   --trace   write down everything that happens`;
 
 const { values } = parseArgs({
   options: {
     from: { type: 'string' },
     seeds: { type: 'string' },
+    spaces: { type: 'boolean', default: false },
     trace: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -25,7 +27,8 @@ const number = (name, value, least) => {
 if (values.help) {
   console.log(HELP);
 } else {
-  const { from = '0', seeds = values.from === undefined ? '2400' : '1' } = values;
+  const usual = values.spaces ? '400' : '2400';
+  const { from = '0', seeds = values.from === undefined ? usual : '1' } = values;
   const env = {
     ...process.env,
     SIMULATION_FROM: number('from', from, 0),
@@ -38,7 +41,7 @@ if (values.help) {
     'run',
     '--project',
     'node',
-    'test/simulation/simulation.test.ts',
+    values.spaces ? 'test/simulation/spaces.test.ts' : 'test/simulation/simulation.test.ts',
     '--disableConsoleIntercept=true',
   ];
   const child = spawn(process.execPath, args, { env, stdio: 'inherit' });

@@ -122,8 +122,8 @@ export class NodeLink implements WireEnd {
   }
 
   #tell(event: EndpointEvent): void {
-    // Its router says nothing of links.
-    if (event.type === 'refused' || event.type === 'control') return;
+    // Its router says nothing of links, and has no spaces.
+    if (event.type === 'refused' || event.type === 'control' || event.type === 'space') return;
     if (event.type === 'dead') {
       this.process.world.trace(`${this.process.name} finds a link dead`);
       this.#wire?.close(this.side);

@@ -1,3 +1,4 @@
+import { concat } from '../../src/core/bytes.js';
 import { Router } from '../../src/relay/router.js';
 import { MARKER } from './conversation.js';
 import { lieAbout, Wire, type WireEnd } from './wire.js';
@@ -71,6 +72,9 @@ export class RelaySite {
               wire.send(1, next);
             });
         }
+      },
+      sendShared: (head, tail) => {
+        wire.send(1, concat(head, tail));
       },
       close: () => {
         wire.close(1);

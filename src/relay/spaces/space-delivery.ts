@@ -52,7 +52,8 @@ export class SpaceDelivery {
     for (const member of members) {
       if (!isFollowing(member) || member.through >= item.offset) continue;
       const isNext = member.through === item.offset - 1;
-      const mayHave = isNext && !(member.isLagging && this.#isFull(member));
+      // A refusal that waits belongs before it: the member must not seal again what is in the order.
+      const mayHave = isNext && member.refusal === undefined && !(member.isLagging && this.#isFull(member));
       if (mayHave && member.put(item, tail)) {
         member.through = item.offset;
         if (item.sender !== member.number) count += 1;
