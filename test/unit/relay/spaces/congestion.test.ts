@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { SpaceOperation } from '../../../../src/core/space/space-frame.js';
 import { PATIENCE } from '../../../../src/relay/spaces/space-delivery.js';
 import type { SpaceFollower } from '../../../support/space-follower.js';
 import { type Seat, SpacesBench } from '../../../support/spaces-bench.js';
@@ -142,6 +143,22 @@ describe('a member that does not read', () => {
     a.port.full = false;
     bench.pass(250);
     expect(alice.refusals).toMatchObject([{ sequence: 1, reason: 'STALE_VIEW' }]);
+  });
+
+  it('hears of it before anything that comes later in the order', () => {
+    const { bench, a, b, alice, bob } = scene();
+    a.port.full = true;
+    a.send(alice.say('stale', { seen: 0 }));
+    a.port.full = false;
+    const operations: (number | undefined)[] = [];
+    const offer = a.port.offer.bind(a.port);
+    a.port.offer = frame => {
+      operations.push(frame[5]);
+      return offer(frame);
+    };
+    b.send(bob.say('later'));
+    bench.pass(250);
+    expect(operations).toEqual([SpaceOperation.REFUSED, SpaceOperation.MESSAGE]);
   });
 
   it('does not let others send without end meanwhile', () => {
