@@ -55,6 +55,19 @@ it('two clients talk through a relay', async () => {
   expect(await client.line()).toBe('you said: hello');
 });
 
+it('several programs talk in a space', async () => {
+  const port = await freePort();
+  const relay = run('relay', { 9000: port });
+  await relay.line();
+  const first = run('space', { 9000: port });
+  expect(await first.line()).toBe('here are 1');
+  const second = run('space', { 9000: port });
+  expect(await second.line()).toBe('here are 2');
+  expect(await first.line()).toMatch(/^[0-9a-f]{32} has come$/);
+  expect(await first.line()).toMatch(/^[0-9a-f]{8}: hello$/);
+  expect(await second.line()).toMatch(/^[0-9a-f]{8}: welcome$/);
+});
+
 /** Runs one program of the README with something filled in. */
 function run(
   name: string,
