@@ -10,7 +10,7 @@ import {
   resetError,
 } from './close-status.js';
 import { DEAD_AFTER, RESUME_PATIENCE } from './constants.js';
-import type { SecureWebSocketError} from './errors.js';
+import type { SecureWebSocketError } from './errors.js';
 import { violation } from './errors.js';
 import { Inbox } from './inbox.js';
 import type { Lineage } from './lineage.js';

@@ -271,11 +271,14 @@ export class SpacePeers {
   /** A channel that was being opened is open, or is not going to be. */
   #settled(): void {
     this.#opening--;
-    const [next] = this.#waiting.values();
-    if (next === undefined || this.#ended) return;
-    this.#waiting.delete(next.member);
+    if (this.#waiting.size === 0) return;
     this.#tell(now => {
-      this.give(next, now);
+      // Some may have come themselves meanwhile: those take no place.
+      for (const next of this.#waiting.values()) {
+        if (this.#opening >= MAX_OPENING) return;
+        this.#waiting.delete(next.member);
+        this.give(next, now);
+      }
     });
   }
 

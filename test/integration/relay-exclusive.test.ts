@@ -1,16 +1,8 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it, vi } from 'vitest';
-import {
-  decodeFrame,
-  encodeEnvelope,
-  encodeListen,
-  type Frame,
-  NoticeReason,
-  peerAddress,
-} from '../../src/core/frame.js';
+import { encodeEnvelope, encodeListen, NoticeReason, peerAddress } from '../../src/core/frame.js';
 import { Identity } from '../../src/core/identity.js';
-import { registerDialled } from '../../src/link/register-dialled.js';
 import type { Relay, RelayLimited, RelayRefusal } from '../../src/relay/relay.js';
 import { EventQueue } from '../support/event-queue.js';
 import { FaultyProxy } from '../support/faulty-proxy.js';

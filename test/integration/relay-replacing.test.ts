@@ -2,18 +2,11 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it, vi } from 'vitest';
 import { WebSocketServer } from 'ws';
-import {
-  decodeFrame,
-  encodeEnvelope,
-  encodeListen,
-  type Frame,
-  NoticeReason,
-  peerAddress,
-} from '../../src/core/frame.js';
+import { encodeEnvelope, encodeListen, NoticeReason } from '../../src/core/frame.js';
 import { Identity } from '../../src/core/identity.js';
 import { acceptDirect, registerAccepted } from '../../src/link/accept.js';
 import { wrapWsSocket } from '../../src/link/platform/ws-socket.js';
-import { registerDialled, type RegisterOptions } from '../../src/link/register-dialled.js';
+import type { RegisterOptions } from '../../src/link/register-dialled.js';
 import { Relay, type RelayRefusal } from '../../src/relay/relay.js';
 import { Router } from '../../src/relay/router.js';
 import { EventQueue } from '../support/event-queue.js';
