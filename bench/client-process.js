@@ -7,7 +7,7 @@ let clients;
 
 answer({
   async start({ adapter, measurement, url, timeLimit }) {
-    clients = await clientsOf(measurement).start(await loadAdapter(adapter), url, timeLimit);
+    clients = await clientsOf(measurement).start(await loadAdapter(adapter, 'pair'), url, timeLimit);
   },
   prepare: details => clients.prepare(details),
   measure: details => clients.measure(details),

@@ -46,14 +46,15 @@ export function names(option, value, known) {
  * @param {string} option
  * @param {string} value
  * @param {number} most
+ * @param {number} [least]
  * @returns {number[]} each once, ascending
  * @throws UsageError
  */
-export function counts(option, value, most) {
-  const numbers = value.split(',').map(item => toCount(item, most));
+export function counts(option, value, most, least = 1) {
+  const numbers = value.split(',').map(item => toCount(item, most, least));
   if (numbers.includes(undefined)) {
     throw new UsageError(
-      `--${option} takes whole numbers from 1 to ${most}, with commas between; not "${value}".`,
+      `--${option} takes whole numbers from ${least} to ${most}, with commas between; not "${value}".`,
     );
   }
   return [...new Set(numbers.map(Number))].sort((a, b) => a - b);
@@ -79,8 +80,9 @@ export function count(option, value, most, unit) {
 /**
  * @param {string} text
  * @param {number} most
+ * @param {number} [least]
  */
-function toCount(text, most) {
+function toCount(text, most, least = 1) {
   const number = Number(text);
-  return /^\s*\d+\s*$/.test(text) && number >= 1 && number <= most ? number : undefined;
+  return /^\s*\d+\s*$/.test(text) && number >= least && number <= most ? number : undefined;
 }

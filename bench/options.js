@@ -13,9 +13,10 @@ export const HELP = `npm run bench -- [options]
 
   --adapters <names>      ${ADAPTERS.join(', ')}; default: all
   --only <measurements>   ${MEASUREMENTS.join(', ')}; default: all
-  --sizes <bytes>         of messages, for throughput; default: 64,1024,16384,1048576
+  --sizes <bytes>         of messages, for throughput and, up to 16384, for spaces; default: 64,1024,16384,1048576
   --receivers <counts>    for fan-out; default: 1,10,100,1000
   --connections <count>   to open; default: 1000
+  --members <counts>      of a space or room, the sender included; default: 10,100,1000
   --rounds <count>        default: 5
   --duration <ms>         of one measurement; default: 1000
   --timeout <ms>          when nothing arrives for so long, a message is lost; default: 60000
@@ -37,6 +38,7 @@ export function parseOptions(argv) {
     sizes: { type: 'string', default: '64,1024,16384,1048576' },
     receivers: { type: 'string', default: '1,10,100,1000' },
     connections: { type: 'string', default: '1000' },
+    members: { type: 'string', default: '10,100,1000' },
     rounds: { type: 'string', default: '5' },
     duration: { type: 'string', default: '1000' },
     timeout: { type: 'string', default: '60000' },
@@ -52,6 +54,7 @@ export function parseOptions(argv) {
     sizes: counts('sizes', values.sizes, MAX_IN_FLIGHT),
     receivers: counts('receivers', values.receivers, MOST),
     connections: count('connections', values.connections, MOST),
+    members: counts('members', values.members, MOST, 2),
     rounds: count('rounds', values.rounds, MOST),
     duration: count('duration', values.duration, DAY, 'milliseconds'),
     timeout: count('timeout', values.timeout, DAY, 'milliseconds'),

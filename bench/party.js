@@ -72,6 +72,15 @@ export class Party {
     });
   }
 
+  /** It does nothing until `resume`, not even read. */
+  pause() {
+    this.#child.kill('SIGSTOP');
+  }
+
+  resume() {
+    this.#child.kill('SIGCONT');
+  }
+
   /** Ends the process. */
   async end() {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;

@@ -8,8 +8,8 @@ import { microseconds } from './statistics.js';
 const SETTLING = 200;
 
 answer({
-  async start({ adapter }) {
-    const { startRelay } = await loadAdapter(adapter);
+  async start({ adapter, kind = 'pair' }) {
+    const { startRelay } = await loadAdapter(adapter, kind);
     return (await startRelay()).url;
   },
   cpu: () => microseconds(process.cpuUsage()),
@@ -18,5 +18,11 @@ answer({
     await delay(SETTLING);
     globalThis.gc();
     return process.memoryUsage.rss();
+  },
+  /** What the program itself has use for: no pages that the system may have back. */
+  held() {
+    globalThis.gc();
+    const { heapUsed, external } = process.memoryUsage();
+    return heapUsed + external;
   },
 });

@@ -5,13 +5,13 @@ import { adapterNamed, CRYPTO_VARIABLE } from './adapters/index.js';
 import { describeMachine, fileLimit } from './machine.js';
 import { measurements } from './measurements/index.js';
 import { isInstalled, versionsOf } from './packages.js';
-import { Party } from './party.js';
+import { Pair } from './pair.js';
+import { Room } from './room.js';
 import { summarize } from './summary.js';
 
 /**
  * @typedef {import('./options.js').Options} Options
  * @typedef {import('./measurements/index.js').Measurement} Measurement
- * @typedef {import('./measurements/index.js').Parties} Parties
  * @typedef {import('./measurements/index.js').Case} Case
  *
  * @typedef {import('./summary.js').Row} Row
@@ -21,7 +21,7 @@ import { summarize } from './summary.js';
  *   machine: import('./machine.js').Machine,
  *   versions: Record<string, string>,
  *   options: Partial<Options>,
- *   adapters: { name: string, title: string }[],
+ *   adapters: { name: string, title?: string | undefined, room?: string | undefined }[],
  *   skipped: { adapter: string, reason: string }[],
  *   measurements: Record<string, Row[]>,
  * }} Result
@@ -62,25 +62,39 @@ function whyNot({ leastNode = 0, isPeer, packages }) {
  */
 export async function runSuite(options, progress) {
   const { names, skipped } = runnable(options.adapters);
-  const chosen = measurements.filter(({ name }) => options.only.includes(name));
+  const chosen = measurements.filter(
+    ({ name, kind }) => options.only.includes(name) && names.some(adapter => takesPart(adapter, kind)),
+  );
   for (const measurement of chosen) checkFiles(measurement, options);
   const machine = describeMachine();
   /** @type {Record<string, Row[]>} */
   const results = {};
   for (const measurement of chosen) {
-    results[measurement.name] = await runMeasurement(measurement, names, options, progress);
+    const compared = names.filter(name => takesPart(name, measurement.kind));
+    results[measurement.name] = await runMeasurement(measurement, compared, options, progress);
   }
   progress.end();
-  const { sizes, receivers, connections, rounds, duration, timeout } = options;
+  const { sizes, receivers, connections, members, rounds, duration, timeout } = options;
   return {
     date: new Date().toISOString(),
     machine,
     versions: versionsOf(names),
-    options: { sizes, receivers, connections, rounds, duration, timeout },
-    adapters: names.map(name => ({ name, title: adapterNamed(name).title })),
+    options: { sizes, receivers, connections, members, rounds, duration, timeout },
+    adapters: names.map(name => {
+      const { pair, room } = adapterNamed(name);
+      return { name, title: pair?.title, room: room?.title };
+    }),
     skipped,
     measurements: results,
   };
+}
+
+/**
+ * @param {string} name of an adapter
+ * @param {import('./adapters/index.js').Kind} kind of a measurement
+ */
+function takesPart(name, kind) {
+  return adapterNamed(name)[kind] !== undefined;
 }
 
 /**
@@ -92,7 +106,7 @@ function checkFiles(measurement, options) {
   const needed = measurement.files(options) + OTHER_FILES;
   if (needed <= limit) return;
   throw new Error(
-    `${measurement.name} takes ${needed} file descriptors in one process, and ${limit} are allowed: raise ulimit -n, or lower --connections or --receivers.`,
+    `${measurement.name} takes ${needed} file descriptors in one process, and ${limit} are allowed: raise ulimit -n, or lower --connections, --receivers or --members.`,
   );
 }
 
@@ -106,24 +120,28 @@ async function runMeasurement(measurement, names, options, progress) {
   const cases = measurement.cases(options);
   /** Figures of each adapter in each case, round by round. @type {Map<Case, Map<string, Record<string, number>[]>>} */
   const measured = new Map(cases.map(of => [of, new Map(names.map(name => [name, []]))]));
-  /** @type {Map<string, Parties>} */
+  /** @type {Map<string, Pair | Room>} */
   const running = new Map();
   const measure = async (/** @type {number} */ round, /** @type {Case} */ of, /** @type {string} */ name) => {
-    const what =
-      measurement.varies === undefined ? '' : `${of[measurement.varies.key]} ${measurement.varies.label}, `;
+    const what = measurement.varies.map(({ key, label }) => `${of[key]} ${label}, `).join('');
     progress.show(`${measurement.name}, round ${round + 1} of ${options.rounds}`, what + name);
-    const parties = running.get(name) ?? (await start(measurement, name, options, running));
+    const parties = running.get(name) ?? (await start(measurement, name, options));
+    running.set(name, parties);
     measured
       .get(of)
       ?.get(name)
-      ?.push(await measurement.measure(parties, of, options));
+      // The kind of the parties is that of the measurement.
+      ?.push(await measurement.measure(/** @type {any} */ (parties), of, options));
     parties.isNew = false;
   };
   try {
     for (let round = 0; round < options.rounds; round++) {
       if (measurement.isFresh) {
         for (const name of names) {
-          for (const of of cases) await measure(round, of, name);
+          for (const of of cases) {
+            await measure(round, of, name);
+            if (measurement.isAlone) await endAll(running);
+          }
           await endAll(running);
         }
       } else {
@@ -133,37 +151,24 @@ async function runMeasurement(measurement, names, options, progress) {
   } finally {
     await endAll(running);
   }
-  return cases.flatMap(of => names.map(name => summarize(measurement.columns, of, name, measured.get(of))));
+  const { columns, baseline } = measurement;
+  return cases.flatMap(of => names.map(name => summarize(columns, of, name, measured.get(of), baseline)));
 }
 
 /**
  * @param {Measurement} measurement
  * @param {string} name
  * @param {Options} options
- * @param {Map<string, Parties>} running where its processes are to be found, also when it fails
  */
-async function start(measurement, name, { timeout }, running) {
+function start({ kind, name: measurement }, name, { timeout }) {
   const environment = { [CRYPTO_VARIABLE]: undefined, ...adapterNamed(name).environment };
   const common = { environment, timeLimit: timeout };
-  const parties = {
-    relay: new Party(`${name}, relay`, 'relay-process.js', { ...common, execArgv: ['--expose-gc'] }),
-    clients: new Party(name, 'client-process.js', common),
-    isNew: true,
-  };
-  running.set(name, parties);
-  const url = await parties.relay.ask('start', { adapter: name });
-  await parties.clients.ask('start', {
-    adapter: name,
-    measurement: measurement.name,
-    url,
-    timeLimit: timeout,
-  });
-  return parties;
+  return kind === 'room' ? Room.open(name, common) : Pair.open(name, measurement, common);
 }
 
-/** @param {Map<string, Parties>} running */
+/** @param {Map<string, Pair | Room>} running */
 async function endAll(running) {
-  const parties = [...running.values()].flatMap(({ relay, clients }) => [clients, relay]);
+  const parties = [...running.values()];
   running.clear();
-  await Promise.all(parties.map(party => party.end()));
+  await Promise.all(parties.map(each => each.end()));
 }

@@ -8,7 +8,7 @@ import { warmUpOf } from '../measurements/warm-up.js';
  * @typedef {{ sender: Page, receiver: Page, isNew: boolean }} Pages
  * @typedef {import('./options.js').Options} Options
  * @typedef {import('../measurements/index.js').Case} Case
- * @typedef {Pick<import('../measurements/index.js').Measurement, 'name' | 'title' | 'varies' | 'columns'> & {
+ * @typedef {Pick<import('../measurements/index.js').Common, 'name' | 'title' | 'varies' | 'columns'> & {
  *   cases(options: Options): Case[],
  *   measure(pages: Pages, of: any, options: Options): Promise<Record<string, number>>,
  * }} BrowserMeasurement
@@ -20,7 +20,7 @@ const LATENCY_SIZE = 64;
 const throughput = {
   name: 'throughput',
   title: 'Throughput between two pages',
-  varies: { key: 'size', label: 'bytes' },
+  varies: [{ key: 'size', label: 'bytes' }],
   columns: [{ figure: 'rate', label: 'messages/s', digits: 0, hasRatio: true }],
   cases: ({ sizes }) => sizes.map(size => ({ size })),
   async measure(pages, { size }, options) {
@@ -36,7 +36,7 @@ const throughput = {
 const latency = {
   name: 'latency',
   title: 'Latency between two pages',
-  varies: undefined,
+  varies: [],
   columns: inNode.columns,
   cases: () => [{}],
   async measure(pages, _case, options) {

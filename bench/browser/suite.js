@@ -45,7 +45,7 @@ export async function runSuite(options, progress) {
       machine,
       versions: versionsOf(NAMES),
       options: { sizes: options.sizes, rounds: options.rounds, duration: options.duration },
-      adapters: NAMES.map(name => ({ name, title: adapterNamed(name).title })),
+      adapters: NAMES.map(name => ({ name, title: adapterNamed(name).pair?.title ?? name })),
       measurements: await measureAll(pairs, options, progress),
     };
   } finally {

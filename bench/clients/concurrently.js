@@ -8,11 +8,12 @@ export const CONCURRENCY = 16;
  * @template T
  * @param {readonly T[]} items
  * @param {(item: T) => Promise<unknown>} act
+ * @param {number} [most] at a time
  */
-export async function concurrently(items, act) {
+export async function concurrently(items, act, most = CONCURRENCY) {
   const left = items.values();
   const work = async () => {
     for (const item of left) await act(item);
   };
-  await Promise.all(Array.from({ length: CONCURRENCY }, work));
+  await Promise.all(Array.from({ length: most }, work));
 }

@@ -6,11 +6,12 @@ import { withRelayCpu } from './relay-cpu.js';
 const FIRST = 1 / 4;
 const KIB = 1024;
 
-/** @type {import('./index.js').Measurement} */
+/** @type {import('./index.js').PairMeasurement} */
 export const connections = {
+  kind: 'pair',
   name: 'connections',
   title: 'Connections',
-  varies: undefined,
+  varies: [],
   isFresh: true,
   columns: [
     { figure: 'rate', label: 'opened/s', digits: 0, hasRatio: true },

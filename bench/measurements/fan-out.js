@@ -5,11 +5,12 @@ import { warmUpOf } from './warm-up.js';
 
 const SIZE = 1024;
 
-/** @type {import('./index.js').Measurement} */
+/** @type {import('./index.js').PairMeasurement} */
 export const fanOut = {
+  kind: 'pair',
   name: 'fan-out',
   title: 'Fan-out',
-  varies: { key: 'receivers', label: 'receivers' },
+  varies: [{ key: 'receivers', label: 'receivers' }],
   isFresh: true,
   columns: [
     { figure: 'rate', label: 'delivered/s', digits: 0, hasRatio: true },

@@ -3,11 +3,12 @@ import { warmUpOf } from './warm-up.js';
 
 const SIZE = 64;
 
-/** @type {import('./index.js').Measurement} */
+/** @type {import('./index.js').PairMeasurement} */
 export const latency = {
+  kind: 'pair',
   name: 'latency',
   title: 'Latency',
-  varies: undefined,
+  varies: [],
   isFresh: false,
   columns: [
     { figure: 'median', label: 'round trip, median, µs', digits: 0, hasRatio: true },

@@ -2,11 +2,12 @@
 import { withRelayCpu } from './relay-cpu.js';
 import { warmUpOf } from './warm-up.js';
 
-/** @type {import('./index.js').Measurement} */
+/** @type {import('./index.js').PairMeasurement} */
 export const throughput = {
+  kind: 'pair',
   name: 'throughput',
   title: 'Throughput',
-  varies: { key: 'size', label: 'bytes' },
+  varies: [{ key: 'size', label: 'bytes' }],
   isFresh: false,
   columns: [
     { figure: 'rate', label: 'messages/s', digits: 0, hasRatio: true },

@@ -2,6 +2,7 @@
 // docs/performance.md is written by hand, but for what stands between `<!-- bench: name -->` and `<!-- /bench -->`.
 import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { measurements } from '../measurements/index.js';
 import { renderChart } from './chart.js';
 import { describeRun, tablesOf } from './tables.js';
 
@@ -17,8 +18,20 @@ const CHART = fileURLToPath(new URL('../../docs/performance.svg', import.meta.ur
  * @param {Result} result
  */
 export async function writeReport(result) {
-  await writeSections(new Map([['run', describeRun(result)], ...tablesOf(result)]));
+  await writeSections(new Map([...runsOf(result), ...tablesOf(result)]));
   if (result.measurements['throughput'] !== undefined) fs.writeFileSync(CHART, renderChart(result));
+}
+
+/**
+ * How it was measured, for each kind of measurement that there was: they may be of different days.
+ *
+ * @param {Result} result
+ * @returns {[section: string, content: string][]}
+ */
+export function runsOf(result) {
+  const kinds = measurements.flatMap(({ name, kind }) => (result.measurements[name] ? [kind] : []));
+  const sections = new Set(kinds.map(kind => (kind === 'room' ? 'spaces run' : 'run')));
+  return [...sections].map(section => [section, describeRun(result)]);
 }
 
 /**

@@ -4,7 +4,6 @@ import { formatNumber, formatRatio } from './numbers.js';
 
 /**
  * @typedef {import('../suite.js').Result} Result
- * @typedef {import('../measurements/index.js').Measurement} Measurement
  */
 
 /**
@@ -18,7 +17,12 @@ export function tablesOf(result) {
   const tables = new Map();
   for (const measurement of measurements) {
     const rows = result.measurements[measurement.name];
-    if (rows !== undefined) tables.set(measurement.name, tableOf(measurement, rows, result.adapters));
+    if (rows === undefined) continue;
+    const titles = result.adapters.map(({ name, title, room }) => ({
+      name,
+      title: (measurement.kind === 'room' ? room : title) ?? name,
+    }));
+    tables.set(measurement.name, tableOf(measurement, rows, titles));
   }
   return tables;
 }
@@ -53,19 +57,19 @@ export function renderMarkdown(result) {
 /**
  * One measurement as a table: a row for each case and adapter.
  *
- * @param {Pick<Measurement, 'varies' | 'columns'>} measurement
+ * @param {Pick<import('../measurements/index.js').Common, 'varies' | 'columns'>} measurement
  * @param {readonly import('../summary.js').Row[]} rows
  * @param {readonly { name: string, title: string }[]} adapters
  */
 export function tableOf({ varies, columns }, rows, adapters) {
-  const head = [...(varies === undefined ? [] : [varies.label]), 'library'];
-  const align = [...(varies === undefined ? [] : ['--:']), '---'];
+  const head = [...varies.map(({ label }) => label), 'library'];
+  const align = [...varies.map(() => '--:'), '---'];
   for (const { label, hasRatio } of columns) {
     head.push(label, ...(hasRatio ? ['×'] : []));
     align.push('--:', ...(hasRatio ? ['--:'] : []));
   }
   const body = rows.map(row => {
-    const cells = varies === undefined ? [] : [formatNumber(row.case[varies.key] ?? NaN, 0)];
+    const cells = varies.map(({ key }) => formatNumber(row.case[key] ?? NaN, 0));
     cells.push(adapters.find(({ name }) => name === row.adapter)?.title ?? row.adapter);
     for (const { figure, digits, hasRatio } of columns) {
       const value = row.figures[figure];

@@ -10,6 +10,7 @@ beforeAll(requireBuild);
 
 /** Those that need no further packages. */
 const ADAPTERS = ['plain-ws', 'secure-websocket', 'json-box'];
+const IN_ROOMS = ['plain-ws', 'secure-websocket', 'secure-websocket-wrapped', 'secure-websocket-each'];
 
 async function bench(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const child = spawn(process.execPath, ['bench/run.js', ...args], { cwd: repository, stdio: 'pipe' });
@@ -28,7 +29,8 @@ describe('npm run bench', () => {
   ];
 
   it('measures everything, and every message arrives', async () => {
-    const { code, stdout, stderr } = await bench('--json', ...quick);
+    const only = ['--only', 'throughput,latency,connections,fan-out'];
+    const { code, stdout, stderr } = await bench('--json', ...quick, ...only);
     expect(stderr).not.toMatch(/arrive|ended|error/i);
     expect(code).toBe(0);
     const result = JSON.parse(stdout) as Result;
@@ -55,6 +57,37 @@ describe('npm run bench', () => {
       expect(figures['rate']!.median).toBeGreaterThan(0);
       expect(figures['rate']!.ratio).toBeGreaterThan(0);
     }
+  });
+
+  it('measures rooms, and every message reaches every member', async () => {
+    const args = ['--rounds', '1', '--duration', '5', '--sizes', '1,70000', '--members', '2,5'];
+    const { code, stdout, stderr } = await bench(
+      ...['--json', ...args, '--only', 'spaces,space-members,space-backlog', '--adapters', IN_ROOMS.join()],
+    );
+    expect(stderr).not.toMatch(/arrive|ended|error/i);
+    expect(code).toBe(0);
+    const { adapters, measurements } = JSON.parse(stdout) as Result;
+    expect(adapters.map(({ name }) => name)).toEqual(IN_ROOMS);
+    const shape = (name: string): unknown[] =>
+      measurements[name]!.map(({ adapter, case: of, figures }) => [adapter, of, Object.keys(figures)]);
+    const rows = (cases: object[], figures: string[]): unknown[] =>
+      cases.flatMap(of => IN_ROOMS.map(adapter => [adapter, of, figures]));
+    // What is larger is no message to a room.
+    const cases = [2, 5].map(members => ({ members, size: 1 }));
+    expect(shape('spaces')).toEqual(rows(cases, ['upload', 'senderCpu', 'relayCpu', 'memberCpu']));
+    expect(shape('space-members')).toEqual(
+      rows(
+        [{ members: 2 }, { members: 5 }],
+        ['rate', 'relayCpu', 'memberCpu', 'memory', 'firstUpload', 'firstCpu'],
+      ),
+    );
+    expect(shape('space-backlog')).toEqual(rows([{ members: 2 }, { members: 5 }], ['memory']));
+    const upload = (adapter: string, members: number): number =>
+      measurements['spaces']!.find(row => row.adapter === adapter && row.case['members'] === members)!
+        .figures['upload']!.median;
+    // One encryption per member is as many uploads as there are others; what a frame takes is not counted twice.
+    expect(upload('plain-ws', 5)).toBe(upload('plain-ws', 2));
+    expect(upload('secure-websocket-each', 5)).toBeGreaterThan(3 * upload('secure-websocket-each', 2));
   });
 
   it('writes tables', async () => {

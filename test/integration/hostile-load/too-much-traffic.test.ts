@@ -68,7 +68,8 @@ it('one that leaves while it is held back is forgotten', async () => {
 });
 
 it('a client and a service of this library are told by an event, and lose nothing', async () => {
-  const siege = await Siege.begin({ relay: { framesPerSecond: 500 }, clients: 1, pause: 500 });
+  // Far fewer than come of the loop below, however busy the machine is.
+  const siege = await Siege.begin({ relay: { framesPerSecond: 100 }, clients: 1, pause: 500 });
   const { url, publicKey: serverKey } = siege.relay;
   const service = new SecureWebSocketServer({ relay: url, serverKey, identity: Identity.generate() });
   await service.ready;
@@ -88,7 +89,7 @@ it('a client and a service of this library are told by an event, and lose nothin
   };
   await new Promise(resolve => (client.onopen = resolve));
   const answers: string[] = [];
-  const all = Array.from({ length: 1_200 }, (_, index) => `message ${index}`);
+  const all = Array.from({ length: 300 }, (_, index) => `message ${index}`);
   const answered = new Promise<void>(resolve => {
     client.onmessage = ({ data }) => {
       answers.push(data as string);
@@ -102,7 +103,7 @@ it('a client and a service of this library are told by an event, and lose nothin
   }
   await answered;
   expect(answers).toEqual(all);
-  expect(told.filter(each => each.startsWith('client'))).toEqual(['client frames 500']);
+  expect(told.filter(each => each.startsWith('client'))).toEqual(['client frames 100']);
   expect(new Set(told).size).toBe(told.length);
   client.close();
   service.close();

@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { browserMeasurements } from '../../../bench/browser/measurements.js';
 import { measurements } from '../../../bench/measurements/index.js';
-import { replaceSections } from '../../../bench/report/document.js';
+import { replaceSections, runsOf } from '../../../bench/report/document.js';
+import { exampleResult } from './result.js';
 
 describe('the sections of a document', () => {
   const document =
@@ -25,10 +26,23 @@ describe('the sections of a document', () => {
     expect(written.sort()).toEqual(
       [
         'run',
+        'spaces run',
         'browser run',
         ...measurements.map(({ name }) => name),
         ...browserMeasurements.map(({ name }) => `browser ${name}`),
       ].sort(),
     );
+  });
+
+  it('say how it was measured for what was measured', () => {
+    const result = exampleResult();
+    const rows = result.measurements['throughput']!;
+    const sections = (...names: string[]): string[] =>
+      runsOf({ ...result, measurements: Object.fromEntries(names.map(name => [name, rows])) }).map(
+        ([section]) => section,
+      );
+    expect(sections('latency', 'throughput')).toEqual(['run']);
+    expect(sections('spaces', 'space-members')).toEqual(['spaces run']);
+    expect(sections('throughput', 'spaces')).toEqual(['run', 'spaces run']);
   });
 });

@@ -10,6 +10,7 @@ describe('the options of npm run bench', () => {
       sizes: [64, 1024, 16384, 1048576],
       receivers: [1, 10, 100, 1000],
       connections: 1000,
+      members: [10, 100, 1000],
       rounds: 5,
       duration: 1000,
       json: false,
@@ -17,7 +18,15 @@ describe('the options of npm run bench', () => {
       from: undefined,
     });
     expect(options.adapters.slice(0, 2)).toEqual(['plain-ws', 'secure-websocket']);
-    expect(options.only).toEqual(['throughput', 'latency', 'connections', 'fan-out']);
+    expect(options.only).toEqual([
+      'throughput',
+      'latency',
+      'connections',
+      'fan-out',
+      'spaces',
+      'space-members',
+      'space-backlog',
+    ]);
   });
 
   it('are read', () => {
@@ -56,6 +65,8 @@ describe('the options of npm run bench', () => {
     [['--adapters', 'plain-ws,websocket'], /--adapters takes names out of plain-ws, .* not "websocket"/],
     [['--only', 'speed'], /--only takes names out of throughput, .* not "speed"/],
     [['--connections', '-5'], /--connections/],
+    // One who sends, and one who is sent to.
+    [['--members', '1,10'], /--members takes whole numbers from 2 .* not "1,10"/],
     [['--rounds'], /--rounds/],
     [['--fast'], /--fast/],
     [['everything'], /everything/],

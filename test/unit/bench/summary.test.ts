@@ -22,3 +22,8 @@ it('without plain ws there are no ratios', () => {
   expect(adapter).toBe('other');
   expect(figures['rate']?.ratio).toBeNull();
 });
+
+it('ratios are to another adapter where that is asked for', () => {
+  const { figures } = summarize(columns, {}, 'plain-ws', measured, 'other');
+  expect(figures['rate']?.ratio).toBe(2);
+});

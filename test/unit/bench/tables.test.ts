@@ -15,6 +15,19 @@ describe('tables', () => {
     ]);
   });
 
+  it('name what varies, and what sends to a room by what it does there', () => {
+    const figure = { median: 1, ratio: 1, rounds: [1] };
+    const figures = { upload: figure, senderCpu: figure, relayCpu: figure, memberCpu: figure };
+    const result = {
+      ...exampleResult(),
+      adapters: [{ name: 'plain-ws', title: 'plain ws', room: 'plain ws, broadcast' }],
+      measurements: { spaces: [{ adapter: 'plain-ws', case: { members: 1_000, size: 64 }, figures }] },
+    };
+    const [head, , row] = tablesOf(result).get('spaces')!.split('\n');
+    expect(head).toMatch(/^\| members \| bytes \| library \| upload, bytes \|/);
+    expect(row).toMatch(/^\| 1,000 \| 64 \| plain ws, broadcast \| 1 \|/);
+  });
+
   it('are there for what was measured only', () => {
     expect([...tablesOf(exampleResult()).keys()]).toEqual(['throughput']);
   });
