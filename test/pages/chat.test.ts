@@ -239,7 +239,7 @@ describe.each(testEngines)('the page in %s', engine => {
   afterAll(() => browser.close());
 
   it('has a name for everything, landmarks, live regions, and a focus that follows', async () => {
-    const ada = await ChatPerson.enter(browser, url, 'Ada', 'access');
+    const ada = await ChatPerson.enter(browser, url, 'Ada', `access ${engine}`);
     const found = await ada.page.evaluate(() => {
       const nameOf = (element: Element): string => {
         const labelled = element.getAttribute('aria-labelledby');
@@ -326,8 +326,8 @@ describe.each(testEngines)('the page in %s', engine => {
       focus: 'name',
     });
 
-    const ada = await ChatPerson.enter(browser, url, 'Ada', 'keys');
-    const bob = await ChatPerson.enter(browser, url, 'Bob', 'keys');
+    const ada = await ChatPerson.enter(browser, url, 'Ada', `keys ${engine}`);
+    const bob = await ChatPerson.enter(browser, url, 'Bob', `keys ${engine}`);
     await ada.untilHere('Ada', 'Bob');
     await bob.untilHere('Ada', 'Bob');
     const kept = await bob.page.evaluate(() => {
@@ -438,7 +438,7 @@ describe.each(testEngines)('the page in %s', engine => {
   });
 
   it('has two themes, fits narrow and magnified windows, and keeps still where that is asked for', async () => {
-    const ada = await ChatPerson.enter(browser, url, 'Ada', 'looks');
+    const ada = await ChatPerson.enter(browser, url, 'Ada', `looks ${engine}`);
     await ada.say('hello');
     const look = (): { ground: string; scheme: string; dark: string | null } => ({
       ground: getComputedStyle(document.body).backgroundColor,
@@ -460,7 +460,7 @@ describe.each(testEngines)('the page in %s', engine => {
     });
     await ada.vanish();
 
-    const bob = await ChatPerson.enter(browser, url, 'Bob', 'looks');
+    const bob = await ChatPerson.enter(browser, url, 'Bob', `looks ${engine}`);
     const looksLike = (dark: string, moves: string): boolean =>
       document.getElementById('theme')!.getAttribute('aria-pressed') === dark &&
       getComputedStyle(document.querySelector('#lines .message')!).animationName === moves;
@@ -507,7 +507,7 @@ describe.each(testEngines)('the page in %s', engine => {
     );
     expect(policy).not.toMatch(/unsafe-inline|unsafe-eval'(?<!wasm-unsafe-eval')|\*|https?:\/\//);
     expect(policy).toContain(`connect-src 'self' ${url.replace('http', 'ws')};`);
-    const ada = await ChatPerson.enter(browser, url, 'Ada', 'policy');
+    const ada = await ChatPerson.enter(browser, url, 'Ada', `policy ${engine}`);
     const ran = await ada.page.evaluate(async other => {
       const attempt = (action: () => void): void => {
         try {
