@@ -3,6 +3,7 @@ import type { SecureWebSocketReconnectingEvent } from '../../src/socket/events.j
 import type { ClientSecureWebSocket } from '../../src/socket/client-secure-web-socket.js';
 import { CliScene } from '../support/cli-scene.js';
 import { FaultyProxy } from '../support/faulty-proxy.js';
+import { IndependentClient } from '../support/independent-client.js';
 import { RelayClient } from '../support/relay-client.js';
 import { ending, event, exchange, outcome, relayScene } from '../support/relay-scene.js';
 import { freePort } from '../support/free-port.js';
@@ -130,11 +131,16 @@ describe('a relay that drains', () => {
 
   it('ends those that do not reconnect, and tells them why', async () => {
     const relay = await scene.relay({ drain: { delay: 0, time: 0 } });
-    const server = await scene.echo(relay);
-    const socket = await scene.client(server.url);
-    expect(await outcome(socket)).toBe('open');
+    // Stays until it is closed: a service that left by itself could be gone before the client is, who would then say that.
+    const service = await IndependentClient.connect(relay.url);
+    await service.listen();
+    const socket = await scene.client(`${relay.url}/${service.address}`);
+    const opened = outcome(socket);
+    (await service.incoming.next()).accept('');
+    expect(await opened).toBe('open');
     const ended = ending(socket);
     await relay.drain();
     expect(await ended).toMatchObject({ code: 1006, error: { code: 'RESTARTING' } });
+    expect(await service.ended).toBeUndefined();
   });
 });

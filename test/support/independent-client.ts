@@ -312,6 +312,8 @@ export class IndependentClient {
       if (peer && frame.reason !== QUEUE_FULL) this.#forget(peer);
       return;
     }
+    // It stays until it is closed, whatever the relay is about to do.
+    if (frame.type === 'CONTROL') return;
     const body = readSealedBody(frame.body);
     const source = Buffer.from(frame.address);
     if (body.type === 'HANDSHAKE_INITIATION') this.#answer(source, body);

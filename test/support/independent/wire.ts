@@ -134,7 +134,10 @@ export const listenFrame = (flag: boolean): Buffer => Buffer.of(0x03, flag ? 1 :
 
 export type ServerFrame =
   | { readonly type: 'ENVELOPE'; readonly address: Buffer; readonly body: Buffer }
-  | { readonly type: 'NOTICE'; readonly reason: number; readonly address: Buffer };
+  | { readonly type: 'NOTICE'; readonly reason: number; readonly address: Buffer }
+  | { readonly type: 'CONTROL'; readonly control: Readonly<Record<string, unknown>> };
+
+const MAX_CONTROL = 1_024;
 
 export function readServerFrame(frame: Uint8Array): ServerFrame {
   const reader = new Reader(frame);
@@ -150,6 +153,15 @@ export function readServerFrame(frame: Uint8Array): ServerFrame {
       const address = reader.take(36);
       if (!reader.isAtEnd || reason < 1 || reason > 5) throw new Error('a NOTICE of another form');
       return { type: 'NOTICE', reason, address };
+    }
+    case 0x04: {
+      const json = reader.rest();
+      if (json.length > MAX_CONTROL) throw new Error('a CONTROL that is too long');
+      const control: unknown = JSON.parse(json.toString('utf8'));
+      if (typeof control !== 'object' || control === null || !('type' in control)) {
+        throw new Error('a CONTROL of another form');
+      }
+      return { type: 'CONTROL', control: { ...control } };
     }
     default:
       throw new Error('a frame of another type');
