@@ -21,6 +21,7 @@ import {
   leftDigest,
   messageDigest,
   nextLogHash,
+  viewHash,
 } from '../../src/core/space/space-log.js';
 import type { MessageHeader } from '../../src/core/space/space-message.js';
 import { sealWrapped } from '../../src/core/space/wrap.js';
@@ -58,7 +59,7 @@ export interface HeaderVector {
   readonly epoch: string;
   readonly seen: number;
   readonly version: number;
-  readonly logHash: string;
+  readonly viewHash: string;
   readonly generation: number;
   readonly iteration: number;
   readonly first: number;
@@ -173,7 +174,7 @@ export function spaceVectors(relay: Party, alice: Party, bob: Party): SpaceVecto
     epoch,
     seen: 2,
     version: 2,
-    logHash: entered.logHash,
+    viewHash: viewHash(crypto, entered.logHash, entered.rosterHash),
     generation: sequence,
     iteration: kind - 1,
     first: sequence,
@@ -311,6 +312,6 @@ function plaintextOf(sequence: number, text: string): Uint8Array {
 }
 
 function shown(header: MessageHeader): HeaderVector {
-  const { sender, epoch, logHash } = header;
-  return { ...header, sender: toHex(sender), epoch: toHex(epoch), logHash: toHex(logHash) };
+  const { sender, epoch } = header;
+  return { ...header, sender: toHex(sender), epoch: toHex(epoch), viewHash: toHex(header.viewHash) };
 }

@@ -273,9 +273,9 @@ export class Membership {
       this.#leaveIfDone(now);
       return;
     }
-    const { epoch, offset: seen, viewHash: logHash } = this.#order;
+    const { epoch, offset: seen, viewHash } = this.#order;
     this.#guard(() => {
-      const view = { epoch, seen, logHash };
+      const view = { epoch, seen, viewHash };
       this.#frames.push(...this.#sender.write(this.#number, view, this.#maxFrame, budget, now));
     });
     this.#leaveIfDone(now);
@@ -731,7 +731,7 @@ function lie(what: string): SecureWebSocketError {
 
 /** Undefined: it cannot be told. */
 function hasSeenTheSame(order: SpaceOrder, { header }: SpaceMessage): boolean | undefined {
-  return order.agrees(header.seen, header.version, header.logHash);
+  return order.agrees(header.seen, header.version, header.viewHash);
 }
 
 function wellFormed(bytes: Uint8Array): SpaceMessage | undefined {

@@ -74,7 +74,7 @@ export class SendingGeneration {
   /** The MULTICAST frame that carries `plaintext`, and the message in it. */
   seal(
     membership: number,
-    view: Pick<MessageHeader, 'sender' | 'sequence' | 'epoch' | 'seen' | 'logHash'>,
+    view: Pick<MessageHeader, 'sender' | 'sequence' | 'epoch' | 'seen' | 'viewHash'>,
     plaintext: Uint8Array,
   ): { frame: Uint8Array; message: Uint8Array } {
     const { crypto, place, senderKey, number: generation, first } = this.#options;

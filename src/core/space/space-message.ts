@@ -10,7 +10,7 @@ import { digest, encodeLabel, encodePlace, type SpacePlace } from './space-place
  * header (97) | length of the body (u32) | body | signature (64, kind 2 only)
  *
  * header: kind (u8) | sender's member id (16) | sequence (u64) | epoch (8) | seen offset (u64) | roster version (u64)
- *       | log hash (32) | generation (u32) | iteration (u32) | first sequence of the generation (u64)
+ *       | view hash (32) | generation (u32) | iteration (u32) | first sequence of the generation (u64)
  * ```
  */
 export const HEADER_LENGTH = 97;
@@ -40,8 +40,8 @@ export interface MessageHeader {
   readonly seen: number;
   /** Of the roster that the generation is for. */
   readonly version: number;
-  /** Of the log at `seen` and of the roster as it was then, 32 bytes: see `viewHash`. */
-  readonly logHash: Uint8Array;
+  /** Of the log at `seen` and of the roster as it was then, 32 bytes: see space-log.ts. */
+  readonly viewHash: Uint8Array;
   /** Which of the sender's keys, from 1 on. */
   readonly generation: number;
   /** How many messages were sealed with these keys before. */
@@ -69,7 +69,7 @@ export function encodeHeader(header: MessageHeader): Uint8Array {
   bytes.set(header.epoch, 25);
   writeUint64(bytes, 33, header.seen);
   writeUint64(bytes, 41, header.version);
-  bytes.set(header.logHash, 49);
+  bytes.set(header.viewHash, 49);
   writeUint32(bytes, 81, header.generation);
   writeUint32(bytes, 85, header.iteration);
   writeUint64(bytes, 89, header.first);
@@ -106,7 +106,7 @@ export function decodeSpaceMessage(bytes: Uint8Array): SpaceMessage {
     epoch: bytes.subarray(25, 33),
     seen: count(bytes, 33),
     version: count(bytes, 41),
-    logHash: bytes.subarray(49, 81),
+    viewHash: bytes.subarray(49, 81),
     generation: readUint32(bytes, 81),
     iteration: readUint32(bytes, 85),
     first: count(bytes, 89),

@@ -23,7 +23,7 @@ const WRAP_LENGTH = 52;
 const MAX_REPAIR_RANGE = 512;
 
 /** The point of the order at which a message is sealed. */
-export type View = Pick<MessageHeader, 'epoch' | 'seen' | 'logHash'>;
+export type View = Pick<MessageHeader, 'epoch' | 'seen' | 'viewHash'>;
 
 export interface SpaceSenderOptions {
   readonly crypto: Crypto;

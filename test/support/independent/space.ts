@@ -117,6 +117,10 @@ export const firstLogHash = ({ relayKey, name }: Place, epoch: Uint8Array): Buff
 export const nextLogHash = (before: Uint8Array, offset: number, item: Uint8Array): Buffer =>
   H(before, u64(offset), item);
 
+/** What a header says of the order and of the roster, both as they were at its `seen`. */
+export const viewHash = (logHash: Uint8Array, rosterHash: Uint8Array): Buffer =>
+  H(label('view'), logHash, rosterHash);
+
 /** Undefined: it is no item. */
 export function itemDigest(report: Report): Buffer | undefined {
   switch (report.type) {
@@ -141,7 +145,7 @@ export interface Header {
   readonly epoch: string;
   readonly seen: number;
   readonly version: number;
-  readonly logHash: string;
+  readonly viewHash: string;
   readonly generation: number;
   readonly iteration: number;
   readonly first: number;
@@ -155,7 +159,7 @@ export const writeHeader = (header: Header): Buffer =>
     Buffer.from(header.epoch, 'hex'),
     u64(header.seen),
     u64(header.version),
-    Buffer.from(header.logHash, 'hex'),
+    Buffer.from(header.viewHash, 'hex'),
     u32(header.generation),
     u32(header.iteration),
     u64(header.first),
@@ -180,7 +184,7 @@ function takeMessage(reader: Reader): Message {
     epoch: its.take(8).toString('hex'),
     seen: its.number(8),
     version: its.number(8),
-    logHash: its.take(32).toString('hex'),
+    viewHash: its.take(32).toString('hex'),
     generation: its.number(4),
     iteration: its.number(4),
     first: its.number(8),

@@ -10,7 +10,7 @@ import {
   type Entry,
   type SpaceReport,
 } from '../../../../src/core/space/space-frame.js';
-import { joinedDigest, nextLogHash } from '../../../../src/core/space/space-log.js';
+import { joinedDigest, nextLogHash, viewHash } from '../../../../src/core/space/space-log.js';
 import {
   decodeSpaceMessage,
   encodeHeader,
@@ -362,7 +362,7 @@ describe.each(KINDS)('of what was said, with %s', (_, options) => {
     ['another sequence number', inHeader(header => ({ ...header, sequence: header.sequence + 1 }))],
     ['another generation', inHeader(header => ({ ...header, generation: header.generation + 1 }))],
     ['another iteration', inHeader(header => ({ ...header, iteration: header.iteration + 1 }))],
-    ['another view', inHeader(header => ({ ...header, logHash: new Uint8Array(32) }))],
+    ['another view', inHeader(header => ({ ...header, viewHash: new Uint8Array(32) }))],
     ['another sender', inHeader(header => ({ ...header, sender: new Uint8Array(16).fill(9) }))],
     ['no message at all', report => [{ ...report, message: new Uint8Array(7) }]],
   ])('%s: what was said is had from who said it, and the order is found to be another', (_name, change) => {
@@ -464,7 +464,7 @@ describe.each(KINDS)('of what was said, with %s', (_, options) => {
       epoch,
       seen: offset,
       version: world.relay.version,
-      logHash,
+      viewHash: viewHash(crypto, logHash, world.relay.rosterHash),
       generation: 1,
       iteration: 0,
       first: 1,

@@ -189,7 +189,7 @@ describe('a member that lies', () => {
     world.settle();
     const { epoch, offset, version } = world.relay;
     const sender = Buffer.from(m.membership.id, 'hex');
-    const view = { epoch, version, logHash: new Uint8Array(32), generation: 1, iteration: 0, first: 1 };
+    const view = { epoch, version, viewHash: new Uint8Array(32), generation: 1, iteration: 0, first: 1 };
     const header = encodeHeader({ kind: 1, sender, sequence: 1, seen: offset + 50, ...view });
     const message = encodeSpaceMessage(header, new Uint8Array(40));
     world.relay.place(m, message);
