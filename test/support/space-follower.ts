@@ -18,6 +18,7 @@ import {
   leftDigest,
   messageDigest,
   nextLogHash,
+  viewHash,
 } from '../../src/core/space/space-log.js';
 import {
   decodeSpaceMessage,
@@ -77,7 +78,7 @@ export class SpaceFollower {
   readonly accepted: number[] = [];
   sequence = 0;
   /** Items that were asked for again come between those that come by themselves. */
-  #fetched: { from: number; to: number } | undefined;
+  readonly #fetched: { from: number; to: number }[] = [];
   readonly refetched: number[] = [];
   #pages: Entry[] = [];
 
@@ -115,7 +116,7 @@ export class SpaceFollower {
   }
 
   fetch(from: number, to: number): Uint8Array {
-    this.#fetched = { from, to };
+    this.#fetched.push({ from, to });
     return encodeSpaceRequest(this.membership, { type: 'fetch', from, to });
   }
 
@@ -132,7 +133,7 @@ export class SpaceFollower {
       epoch: this.epoch,
       seen: this.offset,
       version: this.version,
-      logHash: this.logHash,
+      viewHash: viewHash(this.identity.crypto, this.logHash, this.#rosterHash()),
       generation: 1,
       iteration: 0,
       first: 1,
@@ -220,6 +221,8 @@ export class SpaceFollower {
       return;
     }
     if (compareBytes(entered.epoch, this.epoch) !== 0) this.numbers.clear();
+    // Told anew, and perhaps in another order: what was missing in the one before is nobody's concern any more.
+    this.gaps.length = this.#fetched.length = 0;
     this.epoch = entered.epoch.slice();
     this.offset = this.firstOffset = entered.offset;
     this.logHash = entered.logHash.slice();
@@ -262,13 +265,13 @@ export class SpaceFollower {
     if (report.type === 'accepted') {
       // Of one that was accepted before: told again, and no item.
       if (offset <= this.offset) {
-        this.unaccepted.delete(report.sequence);
+        this.#accept(report.sequence);
         return;
       }
     }
     if (offset <= this.offset) {
-      const wanted = this.#fetched;
-      check(wanted !== undefined && offset >= wanted.from && offset <= wanted.to, `item ${offset} twice`);
+      const isWanted = this.#fetched.some(({ from, to }) => offset >= from && offset <= to);
+      check(isWanted, `item ${offset} twice`);
       this.refetched.push(offset);
       return;
     }
@@ -308,9 +311,16 @@ export class SpaceFollower {
         const said = this.unaccepted.get(report.sequence);
         check(said !== undefined, `message ${report.sequence} is accepted and was not said`);
         this.#advance(messageDigest(crypto, (said as { message: Uint8Array }).message));
-        this.unaccepted.delete(report.sequence);
+        this.#accept(report.sequence);
         this.accepted.push(report.sequence);
       }
+    }
+  }
+
+  /** What was said before it is accepted with it. */
+  #accept(sequence: number): void {
+    for (const before of [...this.unaccepted.keys()]) {
+      if (before <= sequence) this.unaccepted.delete(before);
     }
   }
 
@@ -324,10 +334,16 @@ export class SpaceFollower {
   }
 
   #checkRoster(hash: Uint8Array): void {
+    check(
+      compareBytes(this.#rosterHash(), hash) === 0,
+      `the roster hash of version ${this.version} is wrong`,
+    );
+  }
+
+  #rosterHash(): Uint8Array {
     const { crypto } = this.identity;
     const digests = [...this.roster.values()].map(({ number, join }) => entryDigest(crypto, number, join));
-    const ours = rosterHash(crypto, this.epoch, this.version, digests);
-    check(compareBytes(ours, hash) === 0, `the roster hash of version ${this.version} is wrong`);
+    return rosterHash(crypto, this.epoch, this.version, digests);
   }
 
   #checkHash(hash: Uint8Array): void {
