@@ -6,8 +6,8 @@ import { ExitCode } from './exit-code.js';
 import { chooseIdentity, explainNewIdentity, identityOptions } from './identity.js';
 import { interruption } from './interruption.js';
 import { checkSubprotocols, parseUrl } from './location.js';
-import { DIAL_OPTIONS, tlsOptions, tokenIn } from './network.js';
-import { checkPositionals, toPublicKey } from './options.js';
+import { DIAL_OPTIONS, dialSettings } from './network.js';
+import { checkPositionals } from './options.js';
 import { type Dialled, dialPeer, type DialReport, type PeerEnd } from './peer.js';
 import { printable } from './printable.js';
 import { ReachReport } from './reach.js';
@@ -72,17 +72,14 @@ export const connect = defineCommand({
     checkPositionals(positionals, ['url'], 1);
     const { url, location } = parseUrl(positionals[0] ?? '', values.direct);
     checkSubprotocols(values.protocol);
-    const pin = values['server-key'];
-    const serverKey = pin === undefined ? undefined : toPublicKey(pin, '--server-key');
-    const tls = await tlsOptions(values.ca);
-    const token = await tokenIn(values['token-file']);
+    const settings = await dialSettings(values);
     const { identity, created } = await chooseIdentity(values, 'client');
     if (created !== undefined) terminal.status(`A new identity was made: ${created}`);
 
     const interrupted = interruption(io, terminal);
     const abort = new AbortController();
     const { reconnect, direct, binary, protocol: protocols } = values;
-    const options = { protocols, isStream: binary, identity, serverKey, tls, token, direct, reconnect };
+    const options = { protocols, isStream: binary, identity, ...settings, direct, reconnect };
     const report = new ConnectReport(terminal);
     const dialling = dialPeer(url, options, report, abort.signal).catch((error: unknown) => {
       throw explainNewIdentity(error, created);
@@ -93,7 +90,7 @@ export const connect = defineCommand({
       return ExitCode[dialled];
     }
     report.connected();
-    describe(terminal, dialled, location.peerKey !== undefined, serverKey !== undefined);
+    describe(terminal, dialled, location.peerKey !== undefined, settings.serverKey !== undefined);
     report.opened();
 
     const { peer } = dialled;

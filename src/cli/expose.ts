@@ -2,9 +2,10 @@ import { SecureWebSocketServer } from '../socket/node-secure-web-socket-server.j
 import type { RelayedRequest } from '../socket/relayed-request.js';
 import { AcceptedEnd } from './bridge/accepted-end.js';
 import type { OpenEnd } from './bridge/bridge-end.js';
-import { BRIDGE_OPTIONS, bridgeLimits } from './bridge/bridge-options.js';
-import { type BridgeReport, JsonBridgeReport, TextBridgeReport } from './bridge/bridge-report.js';
-import { Bridges } from './bridge/bridges.js';
+import { BRIDGE_OPTIONS } from './bridge/bridge-options.js';
+import type { BridgeReport } from './bridge/bridge-report.js';
+import type { Bridges } from './bridge/bridges.js';
+import { prepareBridges } from './bridge/prepare-bridges.js';
 import { Refusal, refusalOf } from './bridge/refusal.js';
 import { defineCommand } from './command.js';
 import { CommandError, ExitCode, UsageError } from './exit-code.js';
@@ -12,7 +13,7 @@ import { dialTarget, PUBLIC_KEY_HEADER } from './expose-target.js';
 import { chooseIdentity, explainNewIdentity, identityOptions } from './identity.js';
 import { interruption } from './interruption.js';
 import { webSocketUrl, withoutCredentials } from './location.js';
-import { DIAL_OPTIONS, tlsOptions, tokenIn } from './network.js';
+import { DIAL_OPTIONS, dialSettings } from './network.js';
 import { checkPositionals, type OptionSpecs, toPublicKey } from './options.js';
 
 const OPTIONS = {
@@ -72,27 +73,18 @@ export const expose = defineCommand({
     const relay = required(values.relay, 'relay');
     const to = required(values.to, 'to');
     const allowed = new Set(values.allow.map(key => toPublicKey(key, '--allow')));
-    const limits = bridgeLimits(values);
-    const pin = values['server-key'];
-    const serverKey = pin === undefined ? undefined : toPublicKey(pin, '--server-key');
-    const [tls, token] = [await tlsOptions(values.ca), await tokenIn(values['token-file'])];
+    const { limits, bridges, report } = prepareBridges(values, terminal);
+    const settings = await dialSettings(values);
     const { identity, created } = await chooseIdentity(values, 'server');
 
     const interrupted = interruption(io, terminal);
-    const report = values.json
-      ? new JsonBridgeReport(terminal)
-      : new TextBridgeReport(terminal, values.verbose);
-    const reconnect = !values['no-reconnect'];
-    const bridges = new Bridges({ ...limits, answersPings: reconnect }, report);
     const server = new SecureWebSocketServer({
       relay,
       identity,
-      serverKey,
-      tls,
-      token,
+      ...settings,
       maxPayload: limits.maxPayload,
       autoPong: false,
-      ...(reconnect ? {} : { reconnect, resumeWindow: 0 }),
+      ...(values['no-reconnect'] && { reconnect: false, resumeWindow: 0 }),
     });
     let failure: Error | undefined;
     server.on('error', error => {

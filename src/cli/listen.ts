@@ -8,15 +8,7 @@ import { CommandError, ExitCode, UsageError } from './exit-code.js';
 import { chooseIdentity, explainNewIdentity, identityOptions } from './identity.js';
 import { interruption } from './interruption.js';
 import { webSocketUrl, withoutCredentials } from './location.js';
-import {
-  DEFAULT_PORT,
-  DIAL_OPTIONS,
-  listenFailure,
-  otherUrls,
-  shellQuote,
-  tlsOptions,
-  tokenIn,
-} from './network.js';
+import { DEFAULT_PORT, DIAL_OPTIONS, dialSettings, listenFailure, otherUrls, shellQuote } from './network.js';
 import { checkPositionals, type OptionSpecs, type OptionValues, toInteger, toPublicKey } from './options.js';
 import { acceptedPeer, type Peer, type PeerEnd } from './peer.js';
 import { ReachReport } from './reach.js';
@@ -186,10 +178,8 @@ async function serverOptions(
     const addresses = values['public-url'].map(url => webSocketUrl(url).href);
     return { port, host, ...lasting, ...(addresses.length > 0 && { addresses }) };
   }
-  const pin = values['server-key'];
-  const serverKey = pin === undefined ? undefined : toPublicKey(pin, '--server-key');
-  const [tls, token] = [await tlsOptions(values.ca), await tokenIn(values['token-file'])];
-  return { relay: webSocketUrl(relay), serverKey, tls, token, ...lasting };
+  const settings = await dialSettings(values);
+  return { relay: webSocketUrl(relay), ...settings, ...lasting };
 }
 
 /** Says when the relay is lost, and when it is back. */

@@ -2,7 +2,7 @@ import { networkInterfaces } from 'node:os';
 import { readFile } from 'node:fs/promises';
 import { describeError } from '../core/describe-error.js';
 import { CommandError, ExitCode } from './exit-code.js';
-import type { OptionSpecs } from './options.js';
+import { type OptionSpecs, type OptionValues, toPublicKey } from './options.js';
 
 /** The port of a relay and of a direct listener, unless something else is said. */
 export const DEFAULT_PORT = 8080;
@@ -26,8 +26,23 @@ export const DIAL_OPTIONS = {
   },
 } as const satisfies OptionSpecs;
 
+/** What a link to a server or relay is made with, besides an identity. */
+export interface DialSettings {
+  /** Public key that the other side must have, in hex. */
+  readonly serverKey: string | undefined;
+  readonly tls: { readonly ca: string } | undefined;
+  readonly token: (() => Promise<string>) | undefined;
+}
+
+/** @throws UsageError, CommandError (as a rejection) when a file cannot be read */
+export async function dialSettings(values: OptionValues<typeof DIAL_OPTIONS>): Promise<DialSettings> {
+  const pin = values['server-key'];
+  const serverKey = pin === undefined ? undefined : toPublicKey(pin, '--server-key');
+  return { serverKey, tls: await tlsOptions(values.ca), token: await tokenIn(values['token-file']) };
+}
+
 /** Options for `tls.connect`. @throws CommandError (as a rejection) when the file cannot be read */
-export async function tlsOptions(ca: string | undefined): Promise<{ ca: string } | undefined> {
+async function tlsOptions(ca: string | undefined): Promise<{ ca: string } | undefined> {
   if (ca === undefined) return undefined;
   try {
     return { ca: await readFile(ca, 'utf8') };
@@ -42,7 +57,7 @@ export async function tlsOptions(ca: string | undefined): Promise<{ ca: string }
  * Where the token in `file` can be had: read again each time, as whoever renews tokens writes a new one.
  * @throws CommandError (as a rejection, of what is returned as well) when it cannot be read
  */
-export async function tokenIn(file: string | undefined): Promise<(() => Promise<string>) | undefined> {
+async function tokenIn(file: string | undefined): Promise<(() => Promise<string>) | undefined> {
   if (file === undefined) return undefined;
   const read = async (): Promise<string> => {
     try {

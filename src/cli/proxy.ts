@@ -1,9 +1,8 @@
 import { parseLocation } from '../core/location.js';
 import type { DialOptions } from '../link/dial.js';
-import { BRIDGE_OPTIONS, bridgeLimits, type BridgeLimits } from './bridge/bridge-options.js';
-import { JsonBridgeReport, TextBridgeReport } from './bridge/bridge-report.js';
-import { Bridges } from './bridge/bridges.js';
+import { BRIDGE_OPTIONS, type BridgeLimits } from './bridge/bridge-options.js';
 import { dialEnd } from './bridge/dialled-end.js';
+import { prepareBridges } from './bridge/prepare-bridges.js';
 import { joinSpace } from './bridge/space-end.js';
 import { CLIENT_TOKEN_VARIABLE, type ClientToken, readClientToken } from './client-token.js';
 import { defineCommand } from './command.js';
@@ -12,8 +11,8 @@ import { chooseIdentity, identityOptions } from './identity.js';
 import { interruption } from './interruption.js';
 import { type ListenAddress, parseListenAddress, urlHost } from './listen-address.js';
 import { parseUrl, webSocketUrl, withoutCredentials } from './location.js';
-import { DIAL_OPTIONS, listenFailure, tlsOptions, tokenIn } from './network.js';
-import { checkPositionals, type OptionSpecs, type OptionValues, toPublicKey } from './options.js';
+import { DIAL_OPTIONS, dialSettings, listenFailure } from './network.js';
+import { checkPositionals, type OptionSpecs, type OptionValues } from './options.js';
 import { ProxyGuard, toHost, toOrigin } from './proxy-guard.js';
 import { routeByPath, type Router, routeTo } from './proxy-routes.js';
 import { ProxyServer, type ProxyServerOptions } from './proxy-server.js';
@@ -121,22 +120,13 @@ export const proxy = defineCommand({
       origins: values['allow-origin'].map(toOrigin),
       token: clientToken,
     });
-    const limits = bridgeLimits(values);
-    const pin = values['server-key'];
-    const serverKey = pin === undefined ? undefined : toPublicKey(pin, '--server-key');
-    const [tls, token] = [await tlsOptions(values.ca), await tokenIn(values['token-file'])];
+    const { limits, bridges, report } = prepareBridges(values, terminal);
+    const settings = await dialSettings(values);
     const { identity, created } = await chooseIdentity(values, 'client');
 
     const interrupted = interruption(io, terminal);
-    const report = values.json
-      ? new JsonBridgeReport(terminal)
-      : new TextBridgeReport(terminal, values.verbose);
     const reconnect = !values['no-reconnect'];
-    const bridges = new Bridges({ ...limits, answersPings: reconnect }, report);
-    const dial = dialWith(
-      { identity, serverKey, tls, token, reconnect, maxPayload: limits.maxPayload },
-      limits,
-    );
+    const dial = dialWith({ identity, ...settings, reconnect, maxPayload: limits.maxPayload }, limits);
     const server = new ProxyServer({ ...limits, address, guard, router, dial, bridges, report });
     try {
       await server.listen();

@@ -4,7 +4,7 @@ import { SecureWebSocketError } from '../errors.js';
 import { decodeJoin, isJoinAuthentic, type JoinRecord, type SpacePlace } from './join-record.js';
 import { entryDigest } from './roster.js';
 
-/** So many are remembered, of all spaces of this process. */
+/** So many are remembered, of all spaces together. */
 const MAX_REMEMBERED_JOINS = 4_096;
 
 /** By where, and what. The oldest comes first. */
