@@ -4,15 +4,15 @@
 export const MAX_NAME = 32;
 
 /** What is not to be seen, or changes how what stands beside it is seen: control characters, directions, lone halves. */
-const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu;
+const INVISIBLE = /(?!\s)[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu;
 /** Two marks on one letter are a language; twenty cover the lines around. */
 const PILED_MARKS = /(\p{M}{2})\p{M}+/gu;
 
 /** A name as it is shown, at most `MAX_NAME` characters; '' when nothing is left of it. */
 export function cleanName(name) {
   const visible = name
-    .replace(/\s+/gu, ' ')
     .replace(INVISIBLE, '')
+    .replace(/\s+/gu, ' ')
     .normalize('NFC')
     .replace(PILED_MARKS, '$1');
   return [...visible.trim()].slice(0, MAX_NAME).join('').trim();

@@ -45,6 +45,7 @@ describe('names', () => {
     }
     expect(cleanName('🦊'.repeat(100))).toBe('🦊'.repeat(MAX_NAME));
     expect(cleanName('  two \n\t words ')).toBe('two words');
+    expect(cleanName('two \0 words')).toBe('two words');
     expect(cleanName(`Z${'\u0301'.repeat(40)}algo`)).toMatch(/^.{1,4}algo$/u);
   });
 
