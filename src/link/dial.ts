@@ -2,7 +2,7 @@ import { toHex } from '../core/bytes.js';
 import { CLOSE_TIMEOUT, DEFAULT_MAX_PAYLOAD } from '../core/constants.js';
 import { asSecureWebSocketError, SecureWebSocketError } from '../core/errors.js';
 import { type Location, parseLocation } from '../core/location.js';
-import { loadEngine } from '#engine';
+import { loadEngine, loadSpaceEngine } from '#engine';
 import { page } from '#page';
 import type {
   ChannelEnd,
@@ -17,7 +17,7 @@ import { monotonicNow, startTimer, stopTimer, type Timer } from './clock.js';
 import type { Identity } from '../core/identity.js';
 import type { DialOptions } from './dial-options.js';
 import type { DialledLink } from './dialled-link.js';
-import type { Engine } from './engine-at-hand.js';
+import type { Engine, SpaceEngine } from './engine-at-hand.js';
 import type { HeadStart } from './head-start.js';
 import type { Link } from './link.js';
 import type { LinkChannel } from './link-channel.js';
@@ -192,7 +192,9 @@ class DialledChannel implements ChannelPort {
     // Whoever waits for it below is told.
     loading.catch(() => undefined);
     const location = await this.#locate();
-    const engine = (this.#engine = await loading);
+    const isSpace = location.space !== undefined;
+    const [engine, spaceEngine] = await Promise.all([loading, isSpace ? loadSpaceEngine() : undefined]);
+    this.#engine = engine;
     if (isOver()) return;
     const options = await engine.attemptOptions(this.#options, 'client', () => {
       if (!isOver()) this.#headStart = engine.dialAhead(location, this.#options);
@@ -225,8 +227,8 @@ class DialledChannel implements ChannelPort {
       return;
     }
     this.#listener.registered?.({ publicKey: link.publicKey, serverPublicKey: link.serverPublicKey });
-    if (location.space !== undefined || this.#port?.space) {
-      this.#enter(engine, link, options.identity, location.space);
+    if (spaceEngine || this.#port?.space) {
+      this.#enter(spaceEngine, link, options.identity, location.space);
       return;
     }
     const address = engine.peerAddress(location.peerKey ?? this.#link.serverKey, 0);
@@ -240,13 +242,13 @@ class DialledChannel implements ChannelPort {
     this.#headStart = undefined;
   }
 
-  /** Enters a space, or enters it again. */
-  #enter(engine: Engine, link: Link, identity: Identity, name: string | undefined): void {
+  /** Enters a space, or enters it again. Without an engine for it `name` is not that of a space. */
+  #enter(engine: SpaceEngine | undefined, link: Link, identity: Identity, name: string | undefined): void {
     if (this.#protocols.length > 0) {
       throw new SecureWebSocketError('PROTOCOL_NOT_OFFERED', 'A space has no subprotocols: offer none.');
     }
     const current = this.#port;
-    if (current && current.space?.name !== name) {
+    if (!engine || (current && current.space?.name !== name)) {
       throw new SecureWebSocketError('INVALID_ARGUMENT', 'The URL is no longer that of the same space.');
     }
     if (current?.space) {

@@ -2,8 +2,8 @@ import type { Channel } from '../core/channel.js';
 import { toHex } from '../core/bytes.js';
 import type { SecureWebSocketError } from '../core/errors.js';
 import type { OpenParameters } from '../core/open-parameters.js';
-import { encodeSpaceRequest } from '../core/space/space-frame.js';
-import { type Membership, type MembershipEvent, SPACE_TARGET } from '../core/space/membership.js';
+import type { Membership, MembershipEvent } from '../core/space/membership.js';
+import { SPACE_TARGET } from '../core/space/space-target.js';
 import { monotonicNow } from './clock.js';
 import { type PeerCarrier, type PeerNeighbour, SpacePeers } from './space-peers.js';
 
@@ -157,7 +157,7 @@ export class LinkSpaces implements PeerCarrier {
     for (const frame of [...this.#frames.splice(0), ...space.membership.takeFrames()]) {
       this.#carrier.sendFrame(frame);
     }
-    if (leaves) this.#carrier.sendFrame(encodeSpaceRequest(space.number, { type: 'leave' }));
+    if (leaves) this.#carrier.sendFrame(space.membership.farewell());
     this.#attached.delete(space.number);
     this.#toSend.delete(space);
     this.#toTell.delete(space);

@@ -31,6 +31,16 @@ describe('a page bundled with esbuild', () => {
     }
   });
 
+  it('loads what only spaces need with no other part', async () => {
+    const { later } = await bundlePage(['ClientSecureWebSocket'], folder);
+    const [spaces, ...others] = later.filter(file =>
+      file.inputs.some(input => input.includes('/space-port-')),
+    );
+    expect(others).toEqual([]);
+    expect(spaces?.inputs.join()).not.toMatch(/libsodium|engine/);
+    expect(spaces?.gzip).toBeGreaterThan(LIMIT / 2);
+  });
+
   it('pays nothing for names that the socket itself needs', async () => {
     const socket = await bundlePage(['ClientSecureWebSocket'], folder);
     const more = ['SecureWebSocketError', 'FirstUseTrustStore', 'parseAddress', 'formatAddress'];

@@ -27,6 +27,7 @@ import type { SentMessage } from './space-outbox.js';
 import { SpacePairs } from './space-pairs.js';
 import { refusalOf } from './space-refusal.js';
 import { SpaceSender } from './space-sender.js';
+import { SPACE_TARGET } from './space-target.js';
 
 export type { LeaveReason, LossReason, MemberInformation, MembershipEvent, PeerOutput };
 
@@ -38,8 +39,6 @@ const LEAVE_TIMEOUT = 10_000;
 const WHO_INTERVAL = 1_000;
 /** Members that were told of before they have entered: where they are. */
 const MAX_MOVES = 1_024;
-/** Where the channels between members are opened. */
-export const SPACE_TARGET = '/.secure-websocket/space/';
 
 export interface MembershipOptions {
   readonly crypto: Crypto;
@@ -337,6 +336,11 @@ export class Membership {
       this.#report(decodeSpaceReport(operation, body), now);
     });
     this.#leaveIfDone(now);
+  }
+
+  /** A frame that tells the relay that this end leaves, whatever has become of it. */
+  farewell(): Uint8Array {
+    return encodeSpaceRequest(this.#number, { type: 'leave' });
   }
 
   /** Nothing more is sent or told; all keys are wiped. */

@@ -3,28 +3,49 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ClientSecureWebSocket, Identity, SecureWebSocketError } from '../../../src/index.js';
-import type { Engine } from '../../../src/link/engine-at-hand.js';
-import type * as OnDemand from '../../../src/link/engine-on-demand.js';
-import { SecureWebSocketServer } from '../../../src/server.js';
+import type { Engine, SpaceEngine } from '../../../src/link/engine-at-hand.js';
+import type * as OnDemand from '../../../src/link/on-demand.js';
+import { Relay, SecureWebSocketServer } from '../../../src/server.js';
 import { SocketLog } from '../../support/socket-log.js';
 
 /** Stands in for `import()`: fails as often as it is told to, and then, as in Firefox, for ever at the same URL. */
 const network = vi.hoisted(() => ({ failures: 0, requests: [] as string[], remembered: new Set<string>() }));
 
 const PLACE = 'https://a.example/engine.js?v=1';
+const SPACE_PLACE = 'https://a.example/spaces.js';
 
 vi.mock('#engine', async () => {
-  const { onDemand } = await vi.importActual<typeof OnDemand>('../../../src/link/engine-on-demand.js');
-  const fetchFrom = async (url: string): Promise<Engine> => {
+  const { onDemand } = await vi.importActual<typeof OnDemand>('../../../src/link/on-demand.js');
+  const request = (url: string): void => {
     network.requests.push(url);
     if (network.failures > 0 || network.remembered.has(url)) {
       network.failures = Math.max(0, network.failures - 1);
       network.remembered.add(url);
       throw new TypeError(`error loading dynamically imported module: ${url}`);
     }
+  };
+  const fetchEngine = async (url: string): Promise<Engine> => {
+    request(url);
     return vi.importActual<Engine>('../../../src/link/engine.js');
   };
-  return { loadEngine: onDemand(() => fetchFrom(PLACE), fetchFrom) };
+  const fetchSpaceEngine = async (url: string): Promise<SpaceEngine> => {
+    request(url);
+    return vi.importActual<SpaceEngine>('../../../src/link/space-port.js');
+  };
+  return {
+    loadEngine: onDemand<Engine>({
+      purpose: 'that connects',
+      exports: 'DialledLink',
+      fetch: () => fetchEngine(PLACE),
+      fetchFrom: fetchEngine,
+    }),
+    loadSpaceEngine: onDemand<SpaceEngine>({
+      purpose: 'that knows spaces',
+      exports: 'SpacePort',
+      fetch: () => fetchSpaceEngine(SPACE_PLACE),
+      fetchFrom: fetchSpaceEngine,
+    }),
+  };
 });
 
 const identity = await Identity.generate();
@@ -96,5 +117,40 @@ describe('an engine that cannot be loaded', () => {
     const [one, two] = [dial(false), dial(false)].map(socket => SocketLog.ofClient(socket));
     await Promise.all([one?.opened, two?.opened]);
     expect(network.requests).toEqual([]);
+  });
+});
+
+describe('what only spaces need', () => {
+  let relay: Relay;
+  const enter = (): SocketLog => {
+    const options = { identity, trustStore: { check: () => true } };
+    return SocketLog.ofClient(new ClientSecureWebSocket(`${relay.url}/space/kitchen`, [], options));
+  };
+
+  beforeEach(async () => {
+    relay = new Relay({ port: 0, host: '127.0.0.1', identity: Identity.generate() });
+    await relay.listen();
+  });
+
+  afterEach(() => relay.close());
+
+  it('is not loaded for anything else', async () => {
+    const socket = dial(false);
+    await SocketLog.ofClient(socket).opened;
+    expect(network.requests).toEqual([]);
+  });
+
+  it('fails a socket that enters one when it cannot be loaded, and is asked for again by the next', async () => {
+    network.failures = 1;
+    const failed = enter();
+    expect(await failed.closed).toEqual(['error LINK_FAILED', 'close 1006']);
+    expect((failed.error as Error).message).toMatch(
+      /^The part of secure-websocket that knows spaces could not/,
+    );
+    network.remembered.clear();
+    await enter().opened;
+    expect(network.requests).toEqual([SPACE_PLACE, SPACE_PLACE]);
+    await enter().opened;
+    expect(network.requests).toHaveLength(2);
   });
 });
