@@ -14,7 +14,7 @@ export interface Services {
   readonly plainEcho: string;
   /** The server of the conformance cases, without this library. */
   readonly plainConformance: string;
-  /** A relay. */
+  /** A relay that tells who is there, and greets whoever enters a space whose name begins with {@link GREETED}. */
   readonly relay: string;
   readonly relayKey: string;
   /** The server of the conformance cases over this library, dialled directly. It sends messages back. */
@@ -23,6 +23,8 @@ export interface Services {
   /** The same server behind the relay: `<relay>/<key>`. */
   readonly relayed: string;
 }
+
+export const GREETED = 'greeted ';
 
 export interface RunningServices {
   readonly services: Services;
@@ -58,7 +60,12 @@ export async function startStack(): Promise<{
   relayed: SecureWebSocketServer;
   close(): Promise<void>;
 }> {
-  const relay = new Relay({ port: 0, host: '127.0.0.1', identity: Identity.generate() });
+  const relay = new Relay({ port: 0, host: '127.0.0.1', identity: Identity.generate(), presence: true });
+  relay.on('spaceEntered', ({ space, publicKey }) => {
+    if (!space.startsWith(GREETED)) return;
+    relay.emitToSpace(space, `${publicKey} has come`);
+    relay.emitToSpace(space, Uint8Array.of(1, 2, 3));
+  });
   await relay.listen();
   const direct = await startConformance({ port: 0, host: '127.0.0.1' });
   const relayed = await startConformance({ relay: relay.url });
