@@ -29,10 +29,11 @@ export class ProxyGuard {
   readonly #token: ClientToken | undefined;
 
   constructor({ address, hosts, origins, token }: GuardOptions) {
-    const own = address.isLoopback ? LOOPBACK_HOSTS : [];
-    this.#hosts = new Set([...own, urlHost(address.host), ...hosts]);
     // An address in place of a name cannot be rebound, and at all addresses of a machine any of them may be meant.
     this.#allowsAddresses = address.host === '0.0.0.0' || /^[:0]+$/.test(address.host);
+    // Nor can `localhost`: to a browser that is its own machine, whatever a name server says.
+    const own = address.isLoopback || this.#allowsAddresses ? LOOPBACK_HOSTS : [];
+    this.#hosts = new Set([...own, urlHost(address.host), ...hosts]);
     this.#origins = new Set(origins);
     this.#token = token;
   }

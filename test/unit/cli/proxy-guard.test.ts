@@ -46,6 +46,8 @@ describe('Host', () => {
     // Whatever address this machine has; but no name, which somebody else could have given it.
     ['0.0.0.0:9000', '192.168.0.7:9000', 'allowed'],
     ['[::]:9000', '[fe80::1]:9000', 'allowed'],
+    ['0.0.0.0:9000', 'localhost:9000', 'allowed'],
+    ['[::]:9000', 'localhost', 'allowed'],
     ['0.0.0.0:9000', 'evil.example', 403],
     ['0.0.0.0:9000', 'proxy.example', 'allowed'],
   ])('listening at %s: %s', (listen, host, expected) => {
