@@ -2,27 +2,21 @@ import { toHex } from '../bytes.js';
 import type { Crypto } from '../crypto.js';
 import { asSecureWebSocketError, SecureWebSocketError } from '../errors.js';
 import { peerAddress } from '../frame.js';
-import { AbsentMembers } from './absent-members.js';
 import type { LossReason } from './incoming-sender.js';
 import { IncomingSenders } from './incoming-senders.js';
 import { createJoin, type Signer, type SpacePlace } from './join-record.js';
 import { decodePacket, type Packet } from './key-packet.js';
+import { KnownSpace, type KnownSpaceListener, lie } from './known-space.js';
 import type { MembershipEvent, PeerOutput } from './membership-event.js';
-import { RosterPages } from './roster-pages.js';
 import {
   decodeSpaceReport,
   encodeSpaceRequest,
   type Entered,
-  type Entry,
   type LeaveReason,
   type SpaceReport,
   type SpaceRequest,
 } from './space-frame.js';
-import { SpaceIntake } from './space-intake.js';
-import { joinedDigest, leftDigest, messageDigest, nextLogHash } from './space-log.js';
-import { informationOf, type Member, type MemberInformation, SpaceMembers } from './space-members.js';
-import { decodeSpaceMessage, type SpaceMessage } from './space-message.js';
-import { SpaceOrder } from './space-order.js';
+import { informationOf, type Member, type MemberInformation } from './space-members.js';
 import type { SentMessage } from './space-outbox.js';
 import { SpacePairs } from './space-pairs.js';
 import { refusalOf } from './space-refusal.js';
@@ -37,8 +31,8 @@ export const ENTER_TIMEOUT = 15_000;
 const LEAVE_TIMEOUT = 10_000;
 /** Who is there is asked for again after this, when the answer was of another time. */
 const WHO_INTERVAL = 1_000;
-/** Members that were told of before they have entered: where they are. */
-const MAX_MOVES = 1_024;
+/** A relay cannot hold a message back by its word for longer than this. */
+const MAX_RETRY_AFTER = 60_000;
 
 export interface MembershipOptions {
   readonly crypto: Crypto;
@@ -73,24 +67,15 @@ export class Membership {
   readonly #options: MembershipOptions;
   readonly #place: SpacePlace;
   readonly #join: Uint8Array;
-  readonly #members: SpaceMembers;
-  readonly #order: SpaceOrder;
+  readonly #space: KnownSpace;
   readonly #sender: SpaceSender;
   readonly #pairs = new SpacePairs(() => this.#sender.sequence);
   readonly #senders: IncomingSenders;
-  readonly #intake: SpaceIntake;
-  readonly #absent = new AbsentMembers();
-  readonly #pages = new RosterPages();
-  /** Where those are of whose joining we know only that it is to come. */
-  readonly #moves = new Map<number, Pick<Entry, 'connectionId' | 'away'>>();
   #state: 'away' | 'entering' | 'in' | 'over' = 'away';
   #number = 0;
   #maxFrame = 0;
   #frames: Uint8Array[] = [];
   #events: MembershipEvent[] = [];
-  /** What was sealed before this is not for us. */
-  #ownJoinedAt = 0;
-  #hasEntered = false;
   /** What was sent before the link was lost is sent again when all is here that the relay had for us. */
   #repeatAt: number | undefined;
   #enterBy = Infinity;
@@ -104,11 +89,10 @@ export class Membership {
     const memberId = crypto.randomBytes(16).slice();
     this.id = toHex(memberId);
     this.#join = createJoin(signer, this.#place, memberId, wallClock(), invitation);
-    this.#members = new SpaceMembers({ crypto, place: this.#place, ownId: this.id, admins, wallClock });
-    this.#order = new SpaceOrder(crypto);
-    this.#intake = new SpaceIntake(this.#order, (from, to) => {
-      this.#request({ type: 'fetch', from, to });
-    });
+    this.#space = new KnownSpace(
+      { crypto, place: this.#place, ownId: this.id, ownJoin: this.#join, admins, wallClock },
+      this.#spaceListener(),
+    );
     this.#senders = new IncomingSenders({
       crypto,
       place: this.#place,
@@ -130,10 +114,10 @@ export class Membership {
       place: this.#place,
       senderKey: signer.publicKeyBytes,
       memberId,
-      members: this.#members,
+      members: this.#space.members,
       senderKeyMembers: options.senderKeyMembers,
       senderKeyRate: options.senderKeyRate,
-      absent: () => this.#absent.ids,
+      absent: () => this.#space.absent.ids,
       give: (member, packet) => {
         this.#pairs.add(member, packet);
       },
@@ -150,9 +134,10 @@ export class Membership {
 
   /** Everybody who is in the space, this end included; those who are expected back, too. */
   get members(): MemberInformation[] {
-    this.#members.expire();
-    const there = [...this.#members].map(member => informationOf(member));
-    return [...there, ...[...this.#absent].map(member => informationOf(member, true))];
+    const { members, absent } = this.#space;
+    members.expire();
+    const there = [...members].map(member => informationOf(member));
+    return [...there, ...[...absent].map(member => informationOf(member, true))];
   }
 
   /** Payload bytes that were given to `send` and not handed on. */
@@ -174,7 +159,7 @@ export class Membership {
     if (this.#state === 'over') return;
     this.#number = number;
     this.#maxFrame = maxFrame;
-    this.#enter(this.#hasEntered, now);
+    this.#enter(this.#space.hasEntered, now);
   }
 
   /** The link is gone, and all channels to members with it. */
@@ -182,9 +167,8 @@ export class Membership {
     if (this.#state === 'over') return;
     this.#state = 'away';
     this.#frames = [];
-    this.#pages.clear();
     this.#enterBy = this.#askWhoAt = Infinity;
-    this.#intake.stop();
+    this.#space.stop();
     this.#pairs.detach();
   }
 
@@ -210,27 +194,28 @@ export class Membership {
    */
   expects(peerKey: string, fromMember: string): 'yes' | 'later' | 'no' {
     if (this.#state === 'over') return 'no';
-    this.#members.expire();
-    const member = this.#members.get(fromMember);
+    this.#space.members.expire();
+    const member = this.#space.members.get(fromMember);
     if (!member) return 'later';
     return member.publicKey === peerKey && member.admitted && !member.isSelf ? 'yes' : 'no';
   }
 
   /** Whether a key is that of one of the members. */
   knows(peerKey: string): boolean {
-    for (const { publicKey, isSelf } of this.#members) if (!isSelf && publicKey === peerKey) return true;
+    for (const { publicKey, isSelf } of this.#space.members)
+      if (!isSelf && publicKey === peerKey) return true;
     return false;
   }
 
   /** A channel with a member is open, whoever has opened it. */
   peerOpened(member: string): void {
-    if (this.#members.get(member)) this.#pairs.opened(member);
+    if (this.#space.members.get(member)) this.#pairs.opened(member);
   }
 
   /** What a member says through its channel. */
   peerMessage(member: string, bytes: Uint8Array, now: number): void {
-    this.#members.expire();
-    const known = this.#members.get(member);
+    this.#space.members.expire();
+    const known = this.#space.members.get(member);
     if (!known?.admitted || known.isSelf || this.#state === 'over') return;
     let packet: Packet;
     try {
@@ -245,16 +230,17 @@ export class Membership {
 
   /** A channel with a member has ended, or could not be opened. `clean`: what was said through it has arrived. */
   peerLost(member: string, now: number, clean: boolean): void {
-    if (this.#pairs.lost(member, now, clean) && this.#members.get(member)) this.#sender.giveAgain(member);
+    if (this.#pairs.lost(member, now, clean) && this.#space.members.get(member))
+      this.#sender.giveAgain(member);
   }
 
   /** What members are to be told. */
   takePackets(now: number): PeerOutput[] {
     if (this.#state !== 'in') return [];
     return this.#pairs
-      .take(now, id => this.#members.get(id)?.away === false)
+      .take(now, id => this.#space.members.get(id)?.away === false)
       .flatMap(output => {
-        const member = this.#members.get(output.member);
+        const member = this.#space.members.get(output.member);
         if (!member) return [];
         const address = peerAddress(member.join.boxKey, member.connectionId);
         return [{ ...output, address, target: `${SPACE_TARGET}${output.member}?from=${this.id}` }];
@@ -272,7 +258,7 @@ export class Membership {
       this.#leaveIfDone(now);
       return;
     }
-    const { epoch, offset: seen, viewHash } = this.#order;
+    const { epoch, offset: seen, viewHash } = this.#space.order;
     this.#guard(() => {
       const view = { epoch, seen, viewHash };
       this.#frames.push(...this.#sender.write(this.#number, view, this.#maxFrame, budget, now));
@@ -296,15 +282,16 @@ export class Membership {
   get wakeAt(): number {
     if (this.#state === 'over') return Infinity;
     const isIn = this.#state === 'in';
-    const at = Math.min(this.#absent.wakeAt, this.#sender.wakeAt(this.#maySend), this.#leaveBy ?? Infinity);
+    const [space, sender] = [this.#space.wakeAt(isIn), this.#sender.wakeAt(this.#maySend)];
+    const at = Math.min(space, sender, this.#leaveBy ?? Infinity);
     if (!isIn) return Math.min(at, this.#enterBy);
-    return Math.min(at, this.#intake.wakeAt, this.#pairs.wakeAt, this.#senders.wakeAt, this.#askWhoAt);
+    return Math.min(at, this.#pairs.wakeAt, this.#senders.wakeAt, this.#askWhoAt);
   }
 
   timeout(now: number): void {
     if (this.#state === 'over') return;
     this.#sender.timeout(now, this.#maySend);
-    for (const member of this.#absent.expired(now)) this.#departed(member, 'gone', now);
+    this.#space.timeout(now, this.#state === 'in');
     if (this.#state === 'entering' && now >= this.#enterBy) {
       const seconds = String(ENTER_TIMEOUT / 1_000);
       const message = `The relay did not let us into the space within ${seconds} s.`;
@@ -318,7 +305,6 @@ export class Membership {
       return;
     }
     if (this.#state === 'in') {
-      this.#intake.timeout(now);
       this.#senders.timeout(now);
       if (now >= this.#askWhoAt) {
         this.#askWhoAt = Infinity;
@@ -349,10 +335,7 @@ export class Membership {
     this.#sender.wipe();
     this.#senders.wipe();
     this.#pairs.clear();
-    this.#absent.clear();
-    this.#intake.stop();
-    this.#pages.clear();
-    this.#moves.clear();
+    this.#space.clear();
   }
 
   get #maySend(): boolean {
@@ -362,67 +345,41 @@ export class Membership {
   #report(report: SpaceReport, now: number): void {
     switch (report.type) {
       case 'roster':
-        if (!this.#pages.add(report.entries)) throw lie('The relay names too many members');
+        this.#space.page(report.entries);
         return;
       case 'entered':
         this.#entered(report, now);
-        return;
-      case 'present':
-        this.#present(report, now);
         return;
       case 'refused':
         this.#refused(report, now);
         return;
       case 'moved':
-        this.#moved(report.number, report.connectionId, report.away);
+        this.#space.moved(report.number, report.connectionId, report.away);
+        return;
+      case 'present':
+        this.#present(report, now);
         return;
       case 'accepted':
         this.#accepted(report.sequence, report.offset, now);
-        return;
+        break;
       case 'head':
-        if (this.#state === 'in') this.#intake.toldHead(report.offset, report.logHash, now);
+        if (this.#state === 'in') this.#space.head(report.offset, report.logHash, now);
         return;
       case 'unavailable':
-        if (this.#state === 'in' && report.to > this.#order.offset) this.#enter(false, now);
+        if (this.#state === 'in' && report.to > this.#space.order.offset) this.#enter(false, now);
         return;
-      case 'joined': {
-        const { offset, version, rosterHash, entry } = report;
-        const kept = { ...entry, join: entry.join.slice() };
-        const hash = rosterHash.slice();
-        this.#moves.delete(entry.number);
-        this.#item(offset, kept.join.length, now, at => {
-          this.#joined(kept, version, hash, at);
-        });
-        return;
-      }
-      case 'left': {
-        const { offset, version, number, reason } = report;
-        const hash = report.rosterHash.slice();
-        this.#item(offset, 0, now, at => {
-          this.#left(number, version, hash, reason, at);
-        });
-        return;
-      }
-      case 'message': {
-        const message = report.message.slice();
-        const wrap = report.wrap?.slice();
-        this.#item(report.offset, message.length, now, at => {
-          this.#message(message, wrap, at);
-        });
-        return;
-      }
+      default:
+        if (this.#state === 'in') this.#space.item(report, now);
     }
+    this.#repeatIfCaughtUp();
   }
 
-  // Entering
-
   #enter(resume: boolean, now: number): void {
-    const { epoch, offset } = this.#order;
+    const { epoch, offset } = this.#space.order;
     this.#state = 'entering';
-    this.#pages.clear();
     this.#enterBy = now + ENTER_TIMEOUT;
     this.#askWhoAt = Infinity;
-    this.#intake.stop();
+    this.#space.stop();
     this.#request({
       type: 'enter',
       space: this.#place.name,
@@ -434,242 +391,96 @@ export class Membership {
 
   #entered(entered: Entered, now: number): void {
     if (this.#state !== 'entering') throw lie('The relay has let us in twice');
-    const order = this.#order;
-    const isSameOrder = this.#hasEntered && this.#options.crypto.equal(order.epoch, entered.epoch);
+    const wasIn = this.#space.hasEntered;
+    const isSameOrder = this.#space.entered(entered, now);
     this.#enterBy = Infinity;
-    if (entered.resumed) {
-      if (!isSameOrder || entered.offset < order.offset) {
-        throw lie('The relay goes on with an order that we do not know');
-      }
-      this.#pages.clear();
-      this.#state = 'in';
-      this.#intake.toldHead(entered.offset, entered.logHash, now);
-    } else {
-      this.#begin(entered, isSameOrder, now);
-      this.#state = 'in';
-    }
-    const wasIn = this.#hasEntered;
-    this.#hasEntered = true;
+    this.#state = 'in';
     if (wasIn) this.#repeatAt = entered.offset;
     this.#events.push({ type: 'entered', resumed: entered.resumed });
     for (const member of this.#pairs.takeUnsure())
-      if (this.#members.get(member)) this.#sender.giveAgain(member);
+      if (this.#space.members.get(member)) this.#sender.giveAgain(member);
     this.#repeatIfCaughtUp(isSameOrder);
   }
 
-  /** The relay has told everything anew. */
-  #begin(entered: Entered, isSameOrder: boolean, now: number): void {
-    const { crypto } = this.#options;
-    const order = this.#order;
-    const { epoch, offset, version, rosterHash, logHash, number } = entered;
-    // In one order it goes forward only, and what was told of it stays true.
-    if (isSameOrder) {
-      if (offset < order.offset || version < this.#members.version) {
-        throw lie('The relay goes back in the order of the space');
-      }
-      this.#intake.toldHead(offset, logHash, now);
-    }
-    const before = new Map([...this.#members].map(member => [member.id, member]));
-    const isSameRoster = isSameOrder && version === this.#members.version;
-    if (isSameRoster && !crypto.equal(rosterHash, this.#members.rosterHash)) {
-      throw lie('The relay has changed the roster without saying so');
-    }
-    this.#members.replace(this.#pages.take(), epoch, version, rosterHash);
-    const own = this.#members.get(this.id);
-    if (own?.number !== number || !crypto.equal(own.join.bytes, this.#join)) {
-      throw lie('The relay has let in somebody else in our place');
-    }
-    if (entered.before) {
-      const digest = joinedDigest(crypto, version, rosterHash, number, this.#join);
-      if (!crypto.equal(nextLogHash(crypto, entered.before, offset, digest), logHash)) {
-        throw lie('The relay tells of an order in which we have not entered');
-      }
-      this.#ownJoinedAt = offset;
-    } else if (!isSameOrder) {
-      // It was not told to us at once, and what came before is not known.
-      this.#ownJoinedAt = 0;
-    }
-    order.start(epoch, offset, this.#members, logHash);
-    this.#intake.start();
-    this.#moves.clear();
-    this.#sender.rosterChanged();
-    if (this.#hasEntered) this.#compare(before, isSameOrder, now);
-  }
-
-  /** Who has come and gone while we were away. */
-  #compare(before: ReadonlyMap<string, Member>, isSameOrder: boolean, now: number): void {
-    for (const member of this.#members) {
-      if (member.isSelf) continue;
-      const absent = this.#absent.take(member.id);
-      const known = before.get(member.id) ?? absent;
-      if (known && known.publicKey !== member.publicKey) this.#departed(known, 'gone', now);
-      else if (known) this.#back(member, known, isSameOrder, now);
-      else {
-        this.#events.push({ type: 'joined', member: informationOf(member) });
-        if (isSameOrder) this.#askForMore(member, now);
-      }
-    }
-    for (const member of before.values()) {
-      if (member.isSelf || this.#members.get(member.id)) continue;
-      // The relay has started anew: they may come back, as we do.
-      if (isSameOrder || !this.#absent.add(member, now)) this.#departed(member, 'gone', now);
-    }
-  }
-
-  /** A member is there whom we know. */
-  #back(member: Member, known: Member, isSameOrder: boolean, now: number): void {
-    this.#senders.renew(member);
-    if (known.away !== member.away) this.#events.push({ type: 'moved', member: informationOf(member) });
-    // What was in an order that is no more, or was told while we were not there: whoever has sent something says so, and
-    // who misses something asks.
-    if (isSameOrder) this.#askForMore(member, now);
-    if (member.admitted) this.#sender.returned(member.id);
-  }
-
-  /** It may have said something that we were not told of. */
-  #askForMore(member: Member, now: number): void {
-    if (member.admitted && this.#members.isAdmitted) this.#senders.askForMore(member, now);
-  }
-
   #repeatIfCaughtUp(isSameOrder = true): void {
-    if (this.#repeatAt === undefined || this.#order.offset < this.#repeatAt) return;
+    if (this.#repeatAt === undefined || this.#space.order.offset < this.#repeatAt) return;
     this.#repeatAt = undefined;
     this.#sender.repeat(!isSameOrder);
   }
 
-  // The order
-
-  /** Takes an item in its place. `bytes`: what it keeps if it has to wait. */
-  #item(offset: number, bytes: number, now: number, apply: (now: number) => void): void {
-    if (this.#state !== 'in') return;
-    this.#intake.item(offset, bytes, now, apply);
-    this.#repeatIfCaughtUp();
+  /** What a space does to keys and messages. */
+  #spaceListener(): KnownSpaceListener {
+    return {
+      fetch: (from, to) => {
+        this.#request({ type: 'fetch', from, to });
+      },
+      rosterChanged: () => {
+        this.#sender.rosterChanged();
+      },
+      joined: (member, missed, now) => {
+        this.#events.push({ type: 'joined', member: informationOf(member) });
+        if (missed) this.#askForMore(member, now);
+      },
+      moved: member => {
+        this.#events.push({ type: 'moved', member: informationOf(member) });
+      },
+      returned: (member, wasAway, missed, now) => {
+        this.#senders.renew(member);
+        if (wasAway !== member.away) this.#events.push({ type: 'moved', member: informationOf(member) });
+        if (missed) this.#askForMore(member, now);
+        if (member.admitted) this.#sender.returned(member.id);
+      },
+      departed: (gone, reason, wiped, now) => {
+        const member = informationOf(gone, false);
+        this.#senders.departed(gone, now);
+        this.#sender.departed(gone.id);
+        this.#pairs.remove(gone.id);
+        this.#events.push({ type: 'left', member, reason }, { type: 'wiped', member, reason: wiped });
+      },
+      message: (member, message, wrap, agrees, now) => {
+        this.#senders.message(member, message, wrap, agrees, now);
+      },
+      // A relay tells of our own messages with ACCEPTED, or so.
+      ownMessage: (sequence, digest) => {
+        const own = this.#sender.digestOf(sequence);
+        if (!own || !this.#options.crypto.equal(own, digest)) {
+          throw lie('The relay tells of a message of ours that we have not sent');
+        }
+        this.#sender.accepted(sequence);
+      },
+    };
   }
 
-  #joined(entry: Entry, version: number, rosterHash: Uint8Array, now: number): void {
-    const { crypto } = this.#options;
-    if (version !== this.#members.version + 1)
-      throw lie('The relay has counted a change of the roster wrongly');
-    const moved = this.#moves.get(entry.number);
-    this.#moves.delete(entry.number);
-    const member = this.#members.add({ ...entry, ...moved }, version, rosterHash);
-    this.#order.advance(joinedDigest(crypto, version, rosterHash, entry.number, entry.join), this.#members);
-    this.#sender.rosterChanged();
-    const known = this.#absent.take(member.id);
-    if (known?.publicKey === member.publicKey) {
-      this.#back(member, { ...known, away: true }, false, now);
-      return;
-    }
-    if (known) this.#departed(known, 'gone', now);
-    this.#events.push({ type: 'joined', member: informationOf(member) });
-  }
-
-  #left(number: number, version: number, rosterHash: Uint8Array, reason: LeaveReason, now: number): void {
-    const { crypto } = this.#options;
-    if (version !== this.#members.version + 1)
-      throw lie('The relay has counted a change of the roster wrongly');
-    const member = this.#members.remove(number, version, rosterHash);
-    if (!member || member.isSelf) throw lie('The relay tells of the leaving of nobody');
-    this.#order.advance(leftDigest(crypto, version, rosterHash, number, reason), this.#members);
-    this.#sender.rosterChanged();
-    this.#departed(member, reason, now);
-  }
-
-  #message(bytes: Uint8Array, wrap: Uint8Array | undefined, now: number): void {
-    const { crypto } = this.#options;
-    const [order, members] = [this.#order, this.#members];
-    // Whatever a member says in the wrong form is in the order all the same, and harms nobody else.
-    const message = wellFormed(bytes);
-    const digest = messageDigest(crypto, bytes);
-    const agrees = message && hasSeenTheSame(order, message);
-    order.advance(digest, members);
-    if (!message || !crypto.equal(message.header.epoch, order.epoch)) return;
-    members.check();
-    members.expire();
-    const member = members.get(toHex(message.header.sender));
-    if (member?.isSelf) {
-      this.#ownMessage(message.header.sequence, digest);
-      return;
-    }
-    // Sealed before we were there: it is not for us. To whoever is not signed in nothing is.
-    if (!member?.admitted || !members.isAdmitted || message.header.seen < this.#ownJoinedAt) return;
-    this.#senders.message(member, message, wrap, agrees !== false, now);
-  }
-
-  /** A relay tells of our own messages with ACCEPTED, or so. */
-  #ownMessage(sequence: number, digest: Uint8Array): void {
-    const own = this.#sender.digestOf(sequence);
-    if (!own || !this.#options.crypto.equal(own, digest)) {
-      throw lie('The relay tells of a message of ours that we have not sent');
-    }
-    this.#sender.accepted(sequence);
+  /** It may have said something that we were not told of. */
+  #askForMore(member: Member, now: number): void {
+    if (member.admitted && this.#space.members.isAdmitted) this.#senders.askForMore(member, now);
   }
 
   #accepted(sequence: number, offset: number, now: number): void {
-    if (offset <= this.#order.offset) {
+    const space = this.#space;
+    if (offset <= space.order.offset) {
       // Something that was repeated, and that the relay has had in its order for longer than we knew.
       if (!this.#sender.settled(sequence)) {
         throw lie('The relay has accepted a message before it was sent');
       }
       return;
     }
-    this.#item(offset, 0, now, () => {
+    if (this.#state !== 'in') return;
+    space.at(offset, 0, now, () => {
       const digest = this.#sender.accepted(sequence);
       // All before it were in the order before it, and that is a place that we have passed.
       if (!digest || !this.#sender.settled(sequence))
         throw lie('The relay has accepted a message that was not sent');
-      this.#order.advance(digest, this.#members);
+      space.advance(digest);
     });
-  }
-
-  // Members
-
-  #moved(number: number, connectionId: number, away: boolean): void {
-    const member = this.#members.numbered(number);
-    if (!member) {
-      // It may be told of while we wait for its joining.
-      if (this.#moves.size < MAX_MOVES) this.#moves.set(number, { connectionId, away });
-      return;
-    }
-    const wasAway = member.away;
-    member.connectionId = connectionId;
-    member.away = away;
-    if (wasAway !== away && !member.isSelf)
-      this.#events.push({ type: 'moved', member: informationOf(member) });
-  }
-
-  /** A member is gone, and with it all that was kept for it. */
-  #departed(member: Member, reason: LeaveReason, now: number, wiped: LeaveReason | 'absent' = reason): void {
-    const information = informationOf(member, false);
-    this.#senders.departed(member, now);
-    this.#sender.departed(member.id);
-    this.#pairs.remove(member.id);
-    this.#events.push({ type: 'left', member: information, reason });
-    this.#events.push({ type: 'wiped', member: information, reason: wiped });
   }
 
   /** The relay tells who is there, because it was asked or of its own accord: keys of nobody else are kept. */
   #present(report: Entered, now: number): void {
-    const pages = this.#pages.take();
-    if (this.#state !== 'in') return;
-    if (report.offset !== this.#order.offset) {
-      this.#intake.toldHead(report.offset, report.logHash, now);
-      // It is of another time than what we know.
-      this.#askWhoAt = Math.min(this.#askWhoAt, now + WHO_INTERVAL);
-      return;
-    }
-    const { crypto } = this.#options;
-    this.#members.check();
-    const isSame = pages.every(({ number, join }) => {
-      const known = this.#members.numbered(number);
-      return known !== undefined && crypto.equal(known.join.bytes, join);
-    });
-    if (!isSame || pages.length !== this.#members.size) {
-      throw lie('The relay names other members than those who have entered');
-    }
-    for (const { number, connectionId, away } of pages) this.#moved(number, connectionId, away);
-    for (const member of this.#absent.expired(Infinity)) this.#departed(member, 'gone', now, 'absent');
-    this.#events.push({ type: 'present' });
+    // Its pages are not those of the roster that is to come.
+    if (this.#state !== 'in') this.#space.stop();
+    else if (this.#space.present(report, now)) this.#events.push({ type: 'present' });
+    else this.#askWhoAt = Math.min(this.#askWhoAt, now + WHO_INTERVAL);
   }
 
   // Ending
@@ -693,8 +504,8 @@ export class Membership {
     const isDone =
       this.#maySend &&
       this.#sender.isIdle &&
-      this.#pairs.isEmpty(id => this.#members.get(id)?.away === false);
-    if (isDone || !this.#hasEntered || now >= this.#leaveBy) this.#leave();
+      this.#pairs.isEmpty(id => this.#space.members.get(id)?.away === false);
+    if (isDone || !this.#space.hasEntered || now >= this.#leaveBy) this.#leave();
   }
 
   #leave(): void {
@@ -723,25 +534,5 @@ export class Membership {
 
   #request(request: SpaceRequest): void {
     this.#frames.push(encodeSpaceRequest(this.#number, request));
-  }
-}
-
-/** A relay cannot hold a message back by its word for longer than this. */
-const MAX_RETRY_AFTER = 60_000;
-
-function lie(what: string): SecureWebSocketError {
-  return new SecureWebSocketError('ROSTER_MISMATCH', `${what}: it lies, or is broken.`);
-}
-
-/** Undefined: it cannot be told. */
-function hasSeenTheSame(order: SpaceOrder, { header }: SpaceMessage): boolean | undefined {
-  return order.agrees(header.seen, header.version, header.viewHash);
-}
-
-function wellFormed(bytes: Uint8Array): SpaceMessage | undefined {
-  try {
-    return decodeSpaceMessage(bytes);
-  } catch {
-    return undefined;
   }
 }
