@@ -17,7 +17,9 @@ import { Timeline } from './timeline.js';
 const MARKER = 'plaintext marker';
 /** So long faults happen, and so long everything is given to come to rest: more than anybody keeps or waits for anything. */
 const FAULTS = 40_000;
-const REST = 260_000;
+const REST = 460_000;
+/** Whoever hears only then that somebody has gone does not remember it at the end. */
+const FAREWELL = 220_000;
 const AWAY_TIME = 30_000;
 
 /** Frames that may come late, twice or not at all without the connection being lost: a relay skips who is slow. */
@@ -137,7 +139,7 @@ export class SpaceRun {
     const random = this.#random;
     for (let at = 0; at < FAULTS; at += random.between(1, 800)) this.#after(at, () => this.#act());
     this.#after(FAULTS, () => this.#calm());
-    this.#after(FAULTS + REST - 20_000, () => {
+    this.#after(FAULTS + REST - FAREWELL, () => {
       this.#relay.tellHead();
       for (const party of this.#parties) this.#deliverInbox(party);
     });
