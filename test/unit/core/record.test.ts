@@ -373,7 +373,7 @@ describe('kinds of items', () => {
   });
 });
 
-describe('what a record acknowledges', () => {
+describe('what a record acknowledges', SLOW, () => {
   it('is told by a record without items', () => {
     const record = encodeAcknowledgement({ ...HEADER, sequenced: false });
     expect(record).toEqual(write({ ...HEADER, sequenced: false }, []));
