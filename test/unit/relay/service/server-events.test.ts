@@ -217,4 +217,127 @@ describe('ServerEvents', () => {
     expect(opened[1]?.sent).toEqual(['b', 'c']);
     expect(events.dropped).toBe(1);
   });
+
+  it('takes an event of any size when nothing waits, and hands it out when nothing is under way', async () => {
+    const client = clientOf(1);
+    const largest = 'x'.repeat(1_048_576);
+    expect(events.emit([client], '', largest)).toBe(1);
+    // There is no more room for one that waits.
+    expect(events.emit([client], '', 'y')).toBe(0);
+    await turn();
+    opened[0]?.open();
+    expect(opened[0]?.sent.map(({ length }) => length)).toEqual([1_048_576]);
+    expect(events.emit([client], '', largest)).toBe(1);
+    expect(opened[0]?.sent).toHaveLength(1);
+    opened[0]?.acknowledge();
+    events.heard(1);
+    expect(opened[0]?.sent).toHaveLength(2);
+  });
+
+  it('hands out nothing before the channel is open, whatever is heard of the client', async () => {
+    const client = clientOf(1);
+    events.emit([client], '', 'a');
+    events.heard(1);
+    await turn();
+    events.heard(1);
+    events.heard(2);
+    expect([opened[0]?.sent, events.sent]).toEqual([[], 0]);
+    opened[0]?.open();
+    expect(opened[0]?.sent).toEqual(['a']);
+  });
+
+  it('has less under way to each while it is much to all together', async () => {
+    const clients = Array.from({ length: 281 }, (_, n) => clientOf(n + 1));
+    events.emit(clients, '', '');
+    for (let n = 0; n < clients.length; n++) {
+      await turn();
+      opened[n]?.open();
+      opened[n]?.acknowledge();
+      events.heard(n + 1);
+    }
+    expect(opened).toHaveLength(281);
+    const [one] = opened;
+    const tell = (channel: FakeChannel | undefined): number => {
+      const before = channel?.sent.length ?? 0;
+      events.emit([channel?.client as RelayClient], '', 'x'.repeat(10_000));
+      events.heard(channel?.client.connectionId ?? 0);
+      return (channel?.sent.length ?? 0) - before;
+    };
+    expect([tell(one), tell(one)]).toEqual([1, 1]);
+    // Now there are 70 MB under way to others.
+    for (const { channel, client } of opened.slice(1)) {
+      channel.bytesKept = 250_000;
+      events.heard(client.connectionId);
+    }
+    expect(tell(one)).toBe(0);
+    one?.acknowledge();
+    events.heard(1);
+    expect(one?.sent).toHaveLength(4);
+    expect(tell(one)).toBe(0);
+    // What is under way to whoever is lost or gone is so no longer.
+    for (const channel of opened.slice(1, 21)) channel.end('SESSION_FAILED');
+    events.heard(1);
+    expect(one?.sent).toHaveLength(5);
+    for (const { channel, client } of opened.slice(21, 41)) {
+      channel.bytesKept = 500_000;
+      events.heard(client.connectionId);
+    }
+    expect(tell(one)).toBe(0);
+    for (const { client } of opened.slice(21, 41)) events.gone(client);
+    events.heard(1);
+    expect(one?.sent).toHaveLength(6);
+  });
+
+  it('opens a channel anew as often as it was open meanwhile', async () => {
+    const client = clientOf(1);
+    for (let n = 0; n < 8; n++) {
+      expect(events.emit([client], '', String(n))).toBe(1);
+      await turn();
+      opened[n]?.open();
+      opened[n]?.end('SESSION_FAILED');
+    }
+    expect(opened.map(({ sent }) => sent.join())).toEqual(Array.from({ length: 8 }, (_, n) => String(n)));
+    expect(events.dropped).toBe(0);
+  });
+
+  it('opens it anew at once where something waits, also when it ended in order', async () => {
+    const client = clientOf(1);
+    events.emit([client], '', 'a');
+    await turn();
+    const [channel] = opened;
+    channel?.open();
+    events.emit([client], '', 'x'.repeat(1_000_000));
+    expect(events.queuedBytes).toBeGreaterThan(0);
+    channel?.listener.closed({ code: 1000, reason: '', wasClean: true, unacknowledged: [] });
+    await turn();
+    opened[1]?.open();
+    expect(opened[1]?.sent.map(({ length }) => length)).toEqual([1_000_000]);
+  });
+
+  it('forgets what waits when it can open nothing any more', async () => {
+    let calls = 0;
+    const closed = new ServerEvents({
+      open: () => {
+        calls++;
+        throw new SecureWebSocketError('ABORTED', 'The relay is closed.');
+      },
+    });
+    const clients = Array.from({ length: 100 }, (_, n) => clientOf(n + 1));
+    closed.emit(clients, '', 'x');
+    await turn();
+    await turn();
+    // Who could not be called does not keep the others from their turn.
+    expect([calls, closed.queuedBytes, closed.dropped]).toEqual([100, 0, 100]);
+    closed.close();
+  });
+
+  it('leaves nothing behind when it is closed', async () => {
+    const clients = Array.from({ length: 100 }, (_, n) => clientOf(n + 1));
+    events.emit(clients, '', 'x');
+    await turn();
+    events.close();
+    await turn();
+    expect(opened.map(({ terminated }) => terminated)).toEqual(Array.from({ length: 64 }, () => 1));
+    expect([events.queuedBytes, events.dropped, vi.getTimerCount()]).toEqual([0, 100, 0]);
+  });
 });
