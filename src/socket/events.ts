@@ -91,7 +91,7 @@ export type SecureWebSocketKeysWipedEvent = DomEvent & {
 /** `messageslost`: messages of a member that were meant for this socket are not delivered. */
 export type SecureWebSocketMessagesLostEvent = DomEvent & {
   readonly member: SpaceMember;
-  /** How many. */
+  /** How many, at least: what its sender has sent in one turn was sealed together, and counts as one. */
   readonly count: number;
   /**
    * 'repair': the sender does not keep them any more. 'view': it saw another space than we do, so that the relay or the

@@ -16,10 +16,8 @@ const KEY_PATIENCE = 5_000;
 const WANT_INTERVAL = 5_000;
 /** And not more often than this, where it is not known whether anything is missing. */
 const MAX_QUESTIONS = 24;
-/** What does not come in this time does not come any more: the sender does not keep it for longer. */
-const REPAIR_PATIENCE = REPAIR_TIME + 30_000;
-/** What comes of somebody who gives us no keys is let go of after this. */
-const STRANGER_PATIENCE = 60_000;
+/** What does not come in this time, or cannot be read by then, never will be: the sender does not keep it for longer. */
+const PATIENCE = REPAIR_TIME + 30_000;
 
 /** Why messages are not delivered. */
 export type LossReason =
@@ -308,8 +306,7 @@ export class IncomingSender implements PartialOwner {
 
   /** `since`: as in `#missing`. */
   #giveUpAt(since: number): number {
-    const patience = this.#next === undefined ? STRANGER_PATIENCE : REPAIR_PATIENCE;
-    return Math.max(this.#missingSince ?? Infinity, since - KEY_PATIENCE) + patience;
+    return Math.max(this.#missingSince ?? Infinity, since - KEY_PATIENCE) + PATIENCE;
   }
 
   /** Nobody has told of what is missing for long: it goes on without. Nothing is believed but what is authentic. */
