@@ -276,8 +276,13 @@ export class ClientSpaces implements SpaceClient {
     if (!this.#mayTake(number, name, join)) return;
     const space = this.#spaces.open(name);
     const member = space.enter({ client: this, membership: number, join, request });
-    // Whoever was told of it may have put it out at once.
-    if (space.member(member.id) !== member || this.#isGone) return;
+    // Whoever was told of it may have put it out at once,
+    if (space.member(member.id) !== member) return;
+    if (this.#isGone) {
+      // or have ended the connection, and nobody tells of that a second time.
+      if (member.client === this) this.#spaces.lost(space, member);
+      return;
+    }
     this.#memberships.set(number, { space, member });
     this.#inSpaces.set(space, (this.#inSpaces.get(space) ?? 0) + 1);
   }
