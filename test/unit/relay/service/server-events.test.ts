@@ -109,7 +109,7 @@ describe('ServerEvents', () => {
 
     events.heard(1);
     expect(channel?.sent.length).toBe(27);
-    while (events.queuedBytes > 0) {
+    for (let n = 0; n < 10; n++) {
       channel?.acknowledge();
       events.heard(1);
     }
@@ -134,6 +134,30 @@ describe('ServerEvents', () => {
     expect(events.queuedBytes).toBe(0);
     expect(events.sent).toBe(0);
     expect(events.dropped).toBe(400);
+  });
+
+  it('counts an event once for all who wait for it, also where it is the last one that fits', async () => {
+    const clients = Array.from({ length: 70 }, (_, n) => clientOf(n + 1));
+    const large = 'x'.repeat(1_000_000);
+    for (const client of clients.slice(0, 66)) expect(events.emit([client], '', large)).toBe(1);
+    // There is room for one more, and not for two.
+    expect(events.emit(clients.slice(66), '', large)).toBe(4);
+    expect(events.emit([clientOf(99)], '', large)).toBe(0);
+    expect(events.queuedBytes).toBe(67 * 1_000_066);
+    await turn();
+    events.close();
+    expect(events.queuedBytes).toBe(0);
+  });
+
+  it('hands out no more than that of what has waited for the channel', async () => {
+    const client = clientOf(1);
+    for (let n = 0; n < 50; n++) events.emit([client], '', 'x'.repeat(10_000));
+    await turn();
+    opened[0]?.open();
+    expect(opened[0]?.sent).toHaveLength(26);
+    opened[0]?.acknowledge();
+    events.heard(1);
+    expect([opened[0]?.sent.length, events.queuedBytes]).toEqual([50, 0]);
   });
 
   it('opens 64 channels at a time, and does not wait long for anybody', async () => {

@@ -34,6 +34,17 @@ describe('the history of a space', () => {
     expect([history.size, history.last, history.bytes, budget.used]).toEqual([0, 9, 0, 0]);
   });
 
+  it('finds what it keeps, however much it has forgotten before', () => {
+    const history = new SpaceHistory(limits, new HistoryBudget(1_000_000));
+    for (let last = 1; last <= 500; last++) {
+      push(history, 1);
+      const kept = Math.min(last, limits.historyItems);
+      expect([history.last, history.size, history.first]).toEqual([last, kept, last - kept + 1]);
+      expect(history.at(history.first)?.offset).toBe(history.first);
+      expect([history.find(1, history.first), history.find(1, last)]).toEqual([history.first, last]);
+    }
+  });
+
   it('forgets what is too old', () => {
     const history = new SpaceHistory(limits, new HistoryBudget(1_000_000));
     push(history, 1, 0);
