@@ -1,5 +1,6 @@
 import { decodeFrame } from '../../src/core/frame.js';
 import { Identity } from '../../src/core/identity.js';
+import { decodeSpaceReport, type SpaceReport } from '../../src/core/space/space-frame.js';
 import { loadLibsodium } from '../../src/crypto/libsodium.js';
 import type { ClientSpaces } from '../../src/relay/spaces/client-spaces.js';
 import type { SpaceLimitName, SpaceRefused } from '../../src/relay/spaces/spaces.js';
@@ -140,4 +141,38 @@ export class SpacesBench {
   settle(): void {
     for (const seat of this.seats) seat.settle();
   }
+}
+
+/** A message of which six make a member slow that does not read. */
+export const LARGE = 'x'.repeat(200_000);
+
+/** Three members of a space, each on a connection of its own. */
+export function threeMembers(bench = new SpacesBench({ historyBytes: 16_777_216 })) {
+  const [a, b, c] = [bench.seat(), bench.seat(), bench.seat()];
+  const [alice, bob, carol] = [a, b, c].map(seat => seat.follow('room', { stay: true })) as [
+    SpaceFollower,
+    SpaceFollower,
+    SpaceFollower,
+  ];
+  return { bench, a, b, c, alice, bob, carol };
+}
+
+/** The same, of whom the third does not read. */
+export function twoWhoRead(bench?: SpacesBench) {
+  const scene = threeMembers(bench);
+  scene.c.port.stuck = true;
+  return scene;
+}
+
+/** What the relay says to a client from now on. */
+export function reportsTo(seat: Seat): SpaceReport[] {
+  const reports: SpaceReport[] = [];
+  const offer = seat.port.offer.bind(seat.port);
+  seat.port.offer = frame => {
+    const decoded = decodeFrame(frame.slice());
+    const isTaken = offer(frame);
+    if (isTaken && decoded.type === 'space') reports.push(decodeSpaceReport(decoded.operation, decoded.body));
+    return isTaken;
+  };
+  return reports;
 }

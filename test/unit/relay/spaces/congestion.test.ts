@@ -2,21 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { SpaceOperation } from '../../../../src/core/space/space-frame.js';
 import { PATIENCE } from '../../../../src/relay/spaces/space-delivery.js';
 import type { SpaceFollower } from '../../../support/space-follower.js';
-import { type Seat, SpacesBench } from '../../../support/spaces-bench.js';
-
-const LARGE = 'x'.repeat(200_000);
-
-/** One who speaks, one who reads, and one who does not. */
-function scene(bench = new SpacesBench({ historyBytes: 16_777_216 })) {
-  const [a, b, c] = [bench.seat(), bench.seat(), bench.seat()];
-  const [alice, bob, carol] = [a, b, c].map(seat => seat.follow('room', { stay: true })) as [
-    SpaceFollower,
-    SpaceFollower,
-    SpaceFollower,
-  ];
-  c.port.stuck = true;
-  return { bench, a, b, c, alice, bob, carol };
-}
+import { LARGE, type Seat, SpacesBench, twoWhoRead } from '../../../support/spaces-bench.js';
 
 /** Says so much that whoever does not read is slow. */
 function fill(seat: Seat, follower: SpaceFollower, count = 6): void {
@@ -25,7 +11,7 @@ function fill(seat: Seat, follower: SpaceFollower, count = 6): void {
 
 describe('a member that does not read', () => {
   it('is waited for, and all go on when it has read', () => {
-    const { bench, a, b, c, alice, bob, carol } = scene();
+    const { bench, a, b, c, alice, bob, carol } = twoWhoRead();
     fill(a, alice);
     expect([bob.heard.length, alice.unaccepted.size]).toEqual([6, 0]);
     a.send(alice.say('waits'));
@@ -40,7 +26,7 @@ describe('a member that does not read', () => {
   });
 
   it('is waited for again when it has read a part only', () => {
-    const { a, b, c, alice, bob, carol } = scene();
+    const { a, b, c, alice, bob, carol } = twoWhoRead();
     // The last ones are held.
     for (let i = 0; i < 23; i++) a.send(alice.say('x'.repeat(100_000)));
     expect(bob.heard).toHaveLength(11);
@@ -54,7 +40,7 @@ describe('a member that does not read', () => {
   });
 
   it('is left behind after a while, and catches up', () => {
-    const { bench, a, c, alice, bob, carol } = scene();
+    const { bench, a, c, alice, bob, carol } = twoWhoRead();
     fill(a, alice);
     a.send(alice.say('waits'));
     bench.pass(PATIENCE);
@@ -75,7 +61,7 @@ describe('a member that does not read', () => {
   });
 
   it('is not waited for again soon after', () => {
-    const { bench, a, c, alice, bob } = scene();
+    const { bench, a, c, alice, bob } = twoWhoRead();
     fill(a, alice);
     bench.pass(PATIENCE);
     c.drain();
@@ -90,7 +76,7 @@ describe('a member that does not read', () => {
   });
 
   it('has to enter anew when what it missed is not kept any more', () => {
-    const { bench, a, c, alice, bob, carol } = scene(new SpacesBench({ historyBytes: 500_000 }));
+    const { bench, a, c, alice, bob, carol } = twoWhoRead(new SpacesBench({ historyBytes: 500_000 }));
     fill(a, alice);
     bench.pass(PATIENCE);
     fill(a, alice, 10);
@@ -106,7 +92,7 @@ describe('a member that does not read', () => {
   });
 
   it('gets what there was no room for at all, without an event that there is', () => {
-    const { bench, a, c, alice, carol } = scene();
+    const { bench, a, c, alice, carol } = twoWhoRead();
     c.port.full = true;
     a.send(alice.say('hello'));
     const d = bench.seat();
@@ -136,7 +122,7 @@ describe('a member that does not read', () => {
   });
 
   it('hears of a refusal when there is room', () => {
-    const { bench, a, alice } = scene();
+    const { bench, a, alice } = twoWhoRead();
     a.port.full = true;
     a.send(alice.say('stale', { seen: 0 }));
     a.send(alice.say('behind it'));
@@ -146,7 +132,7 @@ describe('a member that does not read', () => {
   });
 
   it('hears of it before anything that comes later in the order', () => {
-    const { bench, a, b, alice, bob } = scene();
+    const { bench, a, b, alice, bob } = twoWhoRead();
     a.port.full = true;
     a.send(alice.say('stale', { seen: 0 }));
     a.port.full = false;
@@ -162,7 +148,7 @@ describe('a member that does not read', () => {
   });
 
   it('does not let others send without end meanwhile', () => {
-    const { bench, a, b, c, alice, bob, carol } = scene();
+    const { bench, a, b, c, alice, bob, carol } = twoWhoRead();
     fill(a, alice);
     for (let i = 0; i < 70; i++) a.send(alice.say('.'));
     expect(alice.refusals[0]).toMatchObject({ reason: 'RATE', retryAfter: 1_000 });
@@ -183,7 +169,7 @@ describe('a member that does not read', () => {
   });
 
   it('does not keep others waiting when it goes', () => {
-    const { a, c, alice, bob } = scene();
+    const { a, c, alice, bob } = twoWhoRead();
     fill(a, alice);
     a.send(alice.say('waits'));
     c.lose();
@@ -191,7 +177,7 @@ describe('a member that does not read', () => {
   });
 
   it('waits for what was said before somebody who said it has gone', () => {
-    const { bench, a, c, alice, bob } = scene();
+    const { bench, a, c, alice, bob } = twoWhoRead();
     fill(a, alice);
     a.send(alice.say('last words'));
     a.lose();
@@ -204,7 +190,7 @@ describe('a member that does not read', () => {
   });
 
   it('has what waited forgotten with its sender', () => {
-    const { bench, a, b, alice, bob } = scene();
+    const { bench, a, b, alice, bob } = twoWhoRead();
     fill(a, alice);
     b.send(bob.say('x'.repeat(100_000)));
     const { historyBytes } = bench.spaces.statistics;

@@ -3,21 +3,7 @@ import { decodeFrame } from '../../../../src/core/frame.js';
 import { decodeSpaceReport } from '../../../../src/core/space/space-frame.js';
 import { PATIENCE } from '../../../../src/relay/spaces/space-delivery.js';
 import type { SpaceFollower } from '../../../support/space-follower.js';
-import { type Seat, SpacesBench } from '../../../support/spaces-bench.js';
-
-const LARGE = 'x'.repeat(200_000);
-
-/** One who speaks, one who reads, and one who does not. */
-function scene(bench = new SpacesBench({ historyBytes: 16_777_216 })) {
-  const [a, b, c] = [bench.seat(), bench.seat(), bench.seat()];
-  const [alice, bob, carol] = [a, b, c].map(seat => seat.follow('room', { stay: true })) as [
-    SpaceFollower,
-    SpaceFollower,
-    SpaceFollower,
-  ];
-  c.port.stuck = true;
-  return { bench, a, b, c, alice, bob, carol };
-}
+import { LARGE, type Seat, SpacesBench, twoWhoRead } from '../../../support/spaces-bench.js';
 
 /** Says so much that whoever does not read is slow. */
 function fill(seat: Seat, follower: SpaceFollower, count = 6): void {
@@ -41,7 +27,7 @@ function toldTo(seat: Seat): string[] {
 
 describe('a member that is slow', () => {
   it('is so with a quarter of what may wait for its connection, where that is less than usual', () => {
-    const { a, c, alice } = scene(new SpacesBench({}, { maxQueueBytes: 400_000 }));
+    const { a, c, alice } = twoWhoRead(new SpacesBench({}, { maxQueueBytes: 400_000 }));
     // What is beside the text of a message is not much.
     for (let i = 0; i < 2; i++) a.send(alice.say('x'.repeat(48_000)));
     a.send(alice.say('x'.repeat(48_000)));
@@ -51,7 +37,7 @@ describe('a member that is slow', () => {
   });
 
   it('is told where others went when it reads again, and not before', () => {
-    const { bench, a, c, alice, carol } = scene();
+    const { bench, a, c, alice, carol } = twoWhoRead();
     const d = bench.seat();
     d.follow('room', { stay: true });
     fill(a, alice);
@@ -65,7 +51,7 @@ describe('a member that is slow', () => {
   });
 
   it('is not told where the order stands, which it will see', () => {
-    const { bench, a, c, alice, bob, carol } = scene();
+    const { bench, a, c, alice, bob, carol } = twoWhoRead();
     fill(a, alice);
     // It has all, and more than enough waits for it.
     bench.pass(15_000);
@@ -85,7 +71,7 @@ describe('a member that is slow', () => {
 
 describe('those who wait for a member that is slow', () => {
   it('do so until half of what made it slow has gone', () => {
-    const { a, c, alice } = scene();
+    const { a, c, alice } = twoWhoRead();
     fill(a, alice);
     a.send(alice.say('waits'));
     c.port.queuedBytes = 600_000;
@@ -99,7 +85,7 @@ describe('those who wait for a member that is slow', () => {
   });
 
   it('do so no longer because others come and go meanwhile', () => {
-    const { bench, a, alice, bob } = scene();
+    const { bench, a, alice, bob } = twoWhoRead();
     fill(a, alice);
     a.send(alice.say('waits'));
     bench.pass(PATIENCE - 1);
@@ -123,7 +109,7 @@ describe('a member that is slow and goes', () => {
       },
     ],
   ])('keeps nobody waiting any more: %s', (_, go) => {
-    const { bench, a, c, alice, bob, carol } = scene();
+    const { bench, a, c, alice, bob, carol } = twoWhoRead();
     fill(a, alice);
     a.send(alice.say('waits'));
     expect(bob.heard).toHaveLength(6);
@@ -135,7 +121,7 @@ describe('a member that is slow and goes', () => {
 
 describe('a member that was left behind', () => {
   it('gets what it has missed as fast as it reads', () => {
-    const { bench, a, c, alice, bob, carol } = scene();
+    const { bench, a, c, alice, bob, carol } = twoWhoRead();
     fill(a, alice);
     bench.pass(PATIENCE);
     fill(a, alice, 20);
@@ -147,7 +133,7 @@ describe('a member that was left behind', () => {
   });
 
   it('is told what it cannot have, and nothing more until it enters anew', () => {
-    const { bench, a, c, alice, carol } = scene(new SpacesBench({ historyItems: 4 }));
+    const { bench, a, c, alice, carol } = twoWhoRead(new SpacesBench({ historyItems: 4 }));
     fill(a, alice);
     bench.pass(PATIENCE);
     fill(a, alice, 10);
@@ -175,7 +161,7 @@ describe('a member that was left behind', () => {
 
 describe('a member that is away', () => {
   it('keeps nobody waiting, whoever else moves', () => {
-    const { a, b, c, alice } = scene();
+    const { a, b, c, alice } = twoWhoRead();
     b.lose();
     c.lose();
     a.send(alice.say('hello'));
@@ -183,7 +169,7 @@ describe('a member that is away', () => {
   });
 
   it('was slow, and is not when it is back', () => {
-    const { bench, a, c, alice, bob, carol } = scene();
+    const { bench, a, c, alice, bob, carol } = twoWhoRead();
     fill(a, alice);
     a.send(alice.say('waits'));
     c.lose();
@@ -202,7 +188,7 @@ describe('a member that is away', () => {
   });
 
   it('was left behind, and is waited for when it is back', () => {
-    const { bench, a, c, alice, bob, carol } = scene();
+    const { bench, a, c, alice, bob, carol } = twoWhoRead();
     fill(a, alice);
     bench.pass(PATIENCE);
     fill(a, alice, 2);
@@ -249,7 +235,7 @@ describe('what is told to a member that enters', () => {
   });
 
   it('waits until there is not too much to come', () => {
-    const { bench, a, b, c, alice, carol } = scene();
+    const { bench, a, b, c, alice, carol } = twoWhoRead();
     fill(a, alice);
     const told = toldTo(c);
     c.enter(carol, true);
@@ -262,7 +248,7 @@ describe('what is told to a member that enters', () => {
   });
 
   it('begins with that it has resumed, then where others are, then what it has missed', () => {
-    const { bench, a, b, c, alice, bob } = scene();
+    const { bench, a, b, c, alice, bob } = twoWhoRead();
     b.lose();
     c.lose();
     a.send(alice.say('missed'));
@@ -276,7 +262,7 @@ describe('what is told to a member that enters', () => {
 
 describe('what a member asks for again', () => {
   it('comes as fast as it reads', () => {
-    const { bench, a, c, alice, carol } = scene();
+    const { bench, a, c, alice, carol } = twoWhoRead();
     fill(a, alice, 5);
     c.port.queuedBytes = 0;
     c.send(carol.fetch(1, 99));
@@ -294,7 +280,7 @@ describe('what a member asks for again', () => {
   });
 
   it('is all that it has asked for, also when that was little by little', () => {
-    const { a, c, alice, carol } = scene();
+    const { a, c, alice, carol } = twoWhoRead();
     c.port.stuck = false;
     for (let i = 0; i < 6; i++) a.send(alice.say(`${i}`));
     c.port.full = true;
@@ -332,7 +318,7 @@ describe('what a member asks for again', () => {
   });
 
   it('does not follow it to another connection, where it is told everything', () => {
-    const { bench, a, c, alice, carol } = scene();
+    const { bench, a, c, alice, carol } = twoWhoRead();
     fill(a, alice, 3);
     c.port.full = true;
     c.send(carol.fetch(4, 6));
@@ -346,7 +332,7 @@ describe('what a member asks for again', () => {
 
 describe('a member that asks who is there', () => {
   it('is told once, and when it has read what came before', () => {
-    const { bench, a, c, alice, carol } = scene();
+    const { bench, a, c, alice, carol } = twoWhoRead();
     fill(a, alice);
     const told = toldTo(c);
     c.send(carol.who());
@@ -363,7 +349,7 @@ describe('a member that asks who is there', () => {
 
 describe('a refusal for which there was no room', () => {
   it('is told once, and the first one only', () => {
-    const { bench, a, b, alice, bob } = scene();
+    const { bench, a, b, alice, bob } = twoWhoRead();
     a.port.full = true;
     a.send(alice.say('stale', { seen: 0 }));
     a.send(alice.say('behind it'));
@@ -378,7 +364,7 @@ describe('a refusal for which there was no room', () => {
   });
 
   it('is nothing to whoever comes back, who says all of it again', () => {
-    const { bench, a, alice } = scene();
+    const { bench, a, alice } = twoWhoRead();
     a.port.full = true;
     a.send(alice.say('stale', { seen: 0 }));
     a.lose();

@@ -1,25 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { decodeFrame } from '../../../../src/core/frame.js';
-import { decodeSpaceReport, type SpaceReport } from '../../../../src/core/space/space-frame.js';
 import { ITEM_OVERHEAD } from '../../../../src/relay/spaces/space-history.js';
 import type { ObservedSpaceEvent } from '../../../../src/relay/spaces/observed-space.js';
 import type { SpaceFollower } from '../../../support/space-follower.js';
-import { identityOf, type Seat, SpacesBench } from '../../../support/spaces-bench.js';
+import {
+  identityOf,
+  LARGE,
+  reportsTo,
+  type Seat,
+  SpacesBench,
+  twoWhoRead,
+} from '../../../support/spaces-bench.js';
 
-const LARGE = 'x'.repeat(200_000);
 const texts = ({ heard }: SpaceFollower) => heard.map(({ text }) => text.slice(0, 20));
-
-/** One who speaks, one who speaks and reads, and one who does not read. */
-function scene(bench = new SpacesBench({ historyBytes: 16_777_216 })) {
-  const [a, b, c] = [bench.seat(), bench.seat(), bench.seat()];
-  const [alice, bob, carol] = [a, b, c].map(seat => seat.follow('room', { stay: true })) as [
-    SpaceFollower,
-    SpaceFollower,
-    SpaceFollower,
-  ];
-  c.port.stuck = true;
-  return { bench, a, b, c, alice, bob, carol };
-}
 
 /** Says so much that whoever does not read is slow: what is said then is held. */
 function fill(seat: Seat, follower: SpaceFollower): void {
@@ -27,22 +19,9 @@ function fill(seat: Seat, follower: SpaceFollower): void {
   expect(follower.unaccepted.size).toBe(0);
 }
 
-/** What the relay says to a client from now on. */
-function reportsTo(seat: Seat): SpaceReport[] {
-  const reports: SpaceReport[] = [];
-  const offer = seat.port.offer.bind(seat.port);
-  seat.port.offer = frame => {
-    const decoded = decodeFrame(frame.slice());
-    const isTaken = offer(frame);
-    if (isTaken && decoded.type === 'space') reports.push(decodeSpaceReport(decoded.operation, decoded.body));
-    return isTaken;
-  };
-  return reports;
-}
-
 describe('what waits for its place in the order', () => {
   it('is bounded for each space', () => {
-    const { bench, a, b, alice, bob } = scene(new SpacesBench({ historyBytes: 1_500_000 }));
+    const { bench, a, b, alice, bob } = twoWhoRead(new SpacesBench({ historyBytes: 1_500_000 }));
     fill(a, alice);
     // Each of the two has room for it.
     for (let i = 0; i < 5; i++) a.send(alice.say(LARGE));
@@ -54,7 +33,7 @@ describe('what waits for its place in the order', () => {
 
   it('is bounded for all spaces together', () => {
     const options = { historyBytes: 16_777_216, maxTotalHistoryBytes: 1_500_000 };
-    const { bench, a, b, c, alice, bob } = scene(new SpacesBench(options));
+    const { bench, a, b, c, alice, bob } = twoWhoRead(new SpacesBench(options));
     fill(a, alice);
     for (let i = 0; i < 5; i++) a.send(alice.say(LARGE));
     for (let i = 0; i < 3; i++) b.send(bob.say(LARGE));
@@ -67,7 +46,7 @@ describe('what waits for its place in the order', () => {
   });
 
   it('is bounded for each sender: by number, and by bytes', () => {
-    const { a, b, alice, bob } = scene();
+    const { a, b, alice, bob } = twoWhoRead();
     fill(a, alice);
     for (let i = 0; i < 65; i++) a.send(alice.say('.'));
     expect(alice.refusals).toMatchObject([{ reason: 'RATE', sequence: 6 + 65 }]);
@@ -76,7 +55,7 @@ describe('what waits for its place in the order', () => {
   });
 
   it('leaves room for more when it is in the order', () => {
-    const { a, c, alice, bob } = scene(new SpacesBench({ historyBytes: 1_500_000 }));
+    const { a, c, alice, bob } = twoWhoRead(new SpacesBench({ historyBytes: 1_500_000 }));
     for (let round = 0; round < 4; round++) {
       fill(a, alice);
       for (let i = 0; i < 5; i++) a.send(alice.say(LARGE));
@@ -90,7 +69,7 @@ describe('what waits for its place in the order', () => {
   });
 
   it('leaves room for others when its sender has gone', () => {
-    const { bench, a, b, alice, bob } = scene(new SpacesBench({ historyBytes: 1_500_000 }));
+    const { bench, a, b, alice, bob } = twoWhoRead(new SpacesBench({ historyBytes: 1_500_000 }));
     fill(a, alice);
     for (let i = 0; i < 5; i++) b.send(bob.say(LARGE));
     b.send(bob.leave());
@@ -101,7 +80,7 @@ describe('what waits for its place in the order', () => {
   });
 
   it('is not accepted before, though it comes again meanwhile', () => {
-    const { a, c, alice, bob } = scene();
+    const { a, c, alice, bob } = twoWhoRead();
     fill(a, alice);
     a.send(alice.say('once'));
     const reports = reportsTo(a);
@@ -113,7 +92,7 @@ describe('what waits for its place in the order', () => {
   });
 
   it('is refused when its sender has not seen enough, and what waits behind it has to come again', () => {
-    const { a, c, alice, bob, carol } = scene();
+    const { a, c, alice, bob, carol } = twoWhoRead();
     fill(a, alice);
     // Whether it has is looked at when its turn has come.
     a.send(alice.say('stale', { seen: 0 }));
@@ -132,7 +111,7 @@ describe('what waits for its place in the order', () => {
 
 describe('a message', () => {
   it('that comes again is accepted again, with its place as long as that is known', () => {
-    const { bench, a, alice, bob } = scene();
+    const { bench, a, alice, bob } = twoWhoRead();
     a.send(alice.say('one'));
     a.send(alice.say('two'));
     const reports = reportsTo(a);
@@ -147,7 +126,7 @@ describe('a message', () => {
   });
 
   it('is told from one of another sender that has the same number', () => {
-    const { a, b, alice, bob } = scene();
+    const { a, b, alice, bob } = twoWhoRead();
     a.send(alice.say('of alice'));
     b.send(bob.say('of bob'));
     const reports = reportsTo(a);
@@ -212,7 +191,7 @@ describe('a message', () => {
   it('is seen by whoever watches the relay, as far as that can', () => {
     const events: ObservedSpaceEvent[] = [];
     const bench = new SpacesBench({}, { observe: event => events.push(event) });
-    const { a, b, alice, bob } = scene(bench);
+    const { a, b, alice, bob } = twoWhoRead(bench);
     const frame = alice.say('secret', { wrapFor: [2, 3] });
     a.send(frame);
     const who = { space: 'room', publicKey: identityOf(0).publicKey };
@@ -236,7 +215,7 @@ describe('a message', () => {
   });
 
   it('is kept with all of its wraps, which count', () => {
-    const { bench, a, alice } = scene();
+    const { bench, a, alice } = twoWhoRead();
     const { historyBytes } = bench.spaces.statistics;
     const frame = alice.say('x', { wrapFor: [1, 2, 3] });
     a.send(frame);

@@ -1,44 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { decodeFrame } from '../../../../src/core/frame.js';
 import { createJoin } from '../../../../src/core/space/join-record.js';
-import { decodeSpaceReport, type SpaceReport } from '../../../../src/core/space/space-frame.js';
+import type { SpaceReport } from '../../../../src/core/space/space-frame.js';
 import { MAX_ROSTER_PAGE } from '../../../../src/core/constants.js';
 import { PATIENCE } from '../../../../src/relay/spaces/space-delivery.js';
 import { SpaceFollower } from '../../../support/space-follower.js';
-import { identityOf, type Seat, SpacesBench } from '../../../support/spaces-bench.js';
+import { identityOf, LARGE, reportsTo, SpacesBench, threeMembers } from '../../../support/spaces-bench.js';
 
-const LARGE = 'x'.repeat(200_000);
 const texts = ({ heard }: SpaceFollower) => heard.map(({ text }) => text.slice(0, 20));
-
-/** Three members of a space, each on a connection of its own. */
-function scene(bench = new SpacesBench({ historyBytes: 16_777_216 })) {
-  const [a, b, c] = [bench.seat(), bench.seat(), bench.seat()];
-  const [alice, bob, carol] = [a, b, c].map(seat => seat.follow('room', { stay: true })) as [
-    SpaceFollower,
-    SpaceFollower,
-    SpaceFollower,
-  ];
-  return { bench, a, b, c, alice, bob, carol };
-}
-
-/** What the relay says to a client from now on. */
-function reportsTo(seat: Seat): SpaceReport[] {
-  const reports: SpaceReport[] = [];
-  const offer = seat.port.offer.bind(seat.port);
-  seat.port.offer = frame => {
-    const decoded = decodeFrame(frame.slice());
-    const isTaken = offer(frame);
-    if (isTaken && decoded.type === 'space') reports.push(decodeSpaceReport(decoded.operation, decoded.body));
-    return isTaken;
-  };
-  return reports;
-}
 
 const typesOf = (reports: readonly SpaceReport[]) => reports.map(({ type }) => type);
 
 describe('a member that comes back over another connection while the one before is there', () => {
   it('keeps nobody waiting, though it was slow and the new one has no room', () => {
-    const { bench, a, c, alice, bob, carol } = scene();
+    const { bench, a, c, alice, bob, carol } = threeMembers();
     c.port.stuck = true;
     for (let i = 0; i < 6; i++) a.send(alice.say(LARGE));
     a.send(alice.say('waits'));
@@ -58,7 +32,7 @@ describe('a member that comes back over another connection while the one before 
   });
 
   it('is waited for there as anybody is', () => {
-    const { bench, a, c, alice, bob, carol } = scene();
+    const { bench, a, c, alice, bob, carol } = threeMembers();
     c.port.stuck = true;
     for (let i = 0; i < 6; i++) a.send(alice.say(LARGE));
     bench.pass(PATIENCE - 1);
@@ -76,7 +50,7 @@ describe('a member that comes back over another connection while the one before 
   });
 
   it('is not slow there because it was so on the one before', () => {
-    const { bench, a, c, alice, bob, carol } = scene();
+    const { bench, a, c, alice, bob, carol } = threeMembers();
     c.port.stuck = true;
     for (let i = 0; i < 6; i++) a.send(alice.say(LARGE));
     bench.pass(PATIENCE - 1);
@@ -96,7 +70,7 @@ describe('a member that comes back over another connection while the one before 
   });
 
   it('hears nothing there of what was refused, or asked for, over the other one', () => {
-    const { bench, a, alice } = scene();
+    const { bench, a, alice } = threeMembers();
     a.port.full = true;
     a.send(alice.say('stale', { seen: 0 }));
     a.send(alice.who());
@@ -130,7 +104,7 @@ describe('a member that comes back over another connection while the one before 
 
 describe('a member that enters anew where it is', () => {
   it('is told everything, and nobody else anything', () => {
-    const { a, b, alice, bob } = scene();
+    const { a, b, alice, bob } = threeMembers();
     a.send(alice.say('one'));
     const [own, others] = [reportsTo(a), reportsTo(b)];
     a.enter(alice, true);
@@ -164,7 +138,7 @@ describe('a member that resumes', () => {
     [4, 1],
     [5, 0],
   ])('of 4 items that are kept lacks %i: resumed %i times', (missed, resumed) => {
-    const { bench, a, b, alice, bob } = scene(new SpacesBench({ historyItems: 4 }));
+    const { bench, a, b, alice, bob } = threeMembers(new SpacesBench({ historyItems: 4 }));
     b.lose();
     for (let i = 0; i < missed; i++) a.send(alice.say(`${i}`));
     bench.seat(1).enter(bob);
@@ -173,7 +147,7 @@ describe('a member that resumes', () => {
   });
 
   it('gets what was on its way to it when its connection was lost', () => {
-    const { bench, a, b, alice, bob } = scene();
+    const { bench, a, b, alice, bob } = threeMembers();
     b.port.delayed = true;
     a.send(alice.say('under way'));
     b.lose();
@@ -183,7 +157,7 @@ describe('a member that resumes', () => {
   });
 
   it('and has missed nothing is told so, also where nothing is kept any more', () => {
-    const { bench, b, bob } = scene();
+    const { bench, b, bob } = threeMembers();
     b.lose();
     bench.now += 20_000;
     bench.spaces.get('room')?.tick(bench.now);
@@ -192,7 +166,7 @@ describe('a member that resumes', () => {
   });
 
   it('is told later where others are when there is no room for that', () => {
-    const { bench, b, c, bob, carol } = scene();
+    const { bench, b, c, bob, carol } = threeMembers();
     b.lose();
     c.lose();
     const elsewhere = bench.seat(2);
@@ -212,7 +186,7 @@ describe('a member that resumes', () => {
   });
 
   it('is told of all who moved since it came, once it has come more than once', () => {
-    const { bench, b, c, bob, carol } = scene();
+    const { bench, b, c, bob, carol } = threeMembers();
     c.lose();
     bench.seat(2).enter(carol);
     b.lose();
@@ -230,7 +204,7 @@ describe('a member that resumes', () => {
 
 describe('whoever enters', () => {
   it('sees where everybody is by now', () => {
-    const { bench, b, bob } = scene();
+    const { bench, b, bob } = threeMembers();
     b.lose();
     const dave = bench.seat(3).follow();
     expect(dave.roster.get(2)).toMatchObject({ away: true, connectionId: b.connectionId });
@@ -314,13 +288,13 @@ describe('whoever enters', () => {
 
 describe('a place that is kept', () => {
   it('is none where none are kept at all', () => {
-    const { b, alice } = scene(new SpacesBench({ awayTime: 0 }));
+    const { b, alice } = threeMembers(new SpacesBench({ awayTime: 0 }));
     b.lose();
     expect(alice.left).toEqual([{ number: 2, reason: 'gone' }]);
   });
 
   it('is one of its key, whatever others have', () => {
-    const { bench, a, b, c, carol } = scene(new SpacesBench({ maxSpacesPerClient: 1 }));
+    const { bench, a, b, c, carol } = threeMembers(new SpacesBench({ maxSpacesPerClient: 1 }));
     a.lose();
     b.lose();
     c.lose();
@@ -338,7 +312,7 @@ describe('a place that is kept', () => {
   });
 
   it('is as long as the member has asked for when it entered last', () => {
-    const { bench, b, alice, bob } = scene();
+    const { bench, b, alice, bob } = threeMembers();
     b.lose();
     bob.stay = false;
     const back = bench.seat(1);
@@ -348,7 +322,7 @@ describe('a place that is kept', () => {
   });
 
   it('counts from when it was needed last', () => {
-    const { bench, b, alice, bob } = scene();
+    const { bench, b, alice, bob } = threeMembers();
     b.lose();
     bench.pass(29_000);
     const back = bench.seat(1);
@@ -373,7 +347,7 @@ describe('a place that is kept', () => {
         },
       },
     );
-    const { b, c, alice } = scene(bench);
+    const { b, c, alice } = threeMembers(bench);
     b.lose();
     c.lose();
     bench.pass(30_000);
