@@ -7,6 +7,7 @@ import { encodePacket } from '../../src/core/space/key-packet.js';
 import { entryDigest, rosterHash } from '../../src/core/space/roster.js';
 import { SenderChain } from '../../src/core/space/sender-key.js';
 import {
+  encodeEntry,
   encodeMulticast,
   encodeRoster,
   encodeSpaceReport,
@@ -271,7 +272,7 @@ export function spaceVectors(relay: Party, alice: Party, bob: Party): SpaceVecto
       version: 2,
       entries: digests.map((digest, i) => ({ number: i + 1, digest: toHex(digest) })),
       hash: toHex(entered.rosterHash),
-      frame: encodeRoster(MEMBERSHIP, entries).map(toHex).join(),
+      frame: encodeRoster(MEMBERSHIP, entries.map(encodeEntry)).map(toHex).join(),
     },
     firstLogHash: toHex(first),
     log,

@@ -1,7 +1,7 @@
 import { MAX_MEMBERS, type Member } from './space-members.js';
 
 /** So long those are waited for who were there before the relay started anew. */
-export const RETURN_TIME = 30_000;
+const RETURN_TIME = 30_000;
 
 /** Members of an order that is no more, who are expected in the one that has taken its place. */
 export class AbsentMembers {

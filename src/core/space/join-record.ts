@@ -40,7 +40,7 @@ export interface JoinRecord {
   readonly bytes: Uint8Array;
 }
 
-export const MEMBER_ID_LENGTH = 16;
+const MEMBER_ID_LENGTH = 16;
 const SIGNATURE_LENGTH = 64;
 /** Bytes of a join record without an invitation. */
 export const JOIN_LENGTH = MEMBER_ID_LENGTH + 32 + 32 + 8 + 2 + SIGNATURE_LENGTH;

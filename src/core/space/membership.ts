@@ -26,7 +26,7 @@ import { SPACE_TARGET } from './space-target.js';
 export type { LeaveReason, LossReason, MemberInformation, MembershipEvent, PeerOutput };
 
 /** The relay has so long to let us in. */
-export const ENTER_TIMEOUT = 15_000;
+const ENTER_TIMEOUT = 15_000;
 /** So long what was sent is waited for when the space is left. */
 const LEAVE_TIMEOUT = 10_000;
 /** Who is there is asked for again after this, when the answer was of another time. */

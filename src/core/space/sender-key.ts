@@ -3,11 +3,11 @@ import type { Crypto } from '../crypto.js';
 import { SecureWebSocketError } from '../errors.js';
 import { hmac } from '../noise/hmac.js';
 import {
-  bindingOf,
   encodeHeader,
   encodeSpaceMessage,
   type MessageHeader,
   MessageKind,
+  signedOf,
   type SpaceMessage,
 } from './space-message.js';
 import type { SpacePlace } from './space-place.js';
@@ -66,7 +66,7 @@ export class SenderChain {
     const key = this.#chain.next();
     const body = crypto.aeadEncrypt(key, NO_NONCE, headerBytes, plaintext);
     crypto.wipe(key);
-    const signed = bindingOf(crypto, 'message', place, senderKey, headerBytes, body);
+    const signed = signedOf(crypto, place, senderKey, headerBytes, body);
     return encodeSpaceMessage(headerBytes, body, crypto.ed25519Sign(signed, this.#signingSeed));
   }
 
@@ -123,7 +123,7 @@ export class ReceivedChain {
       return undefined;
     }
     // Before any key is computed: whoever forges costs one verification, however far ahead it claims to be.
-    const signed = bindingOf(this.#crypto, 'message', place, senderKey, headerBytes, body);
+    const signed = signedOf(this.#crypto, place, senderKey, headerBytes, body);
     if (!this.#crypto.ed25519Verify(signature, signed, this.#signingKey)) return undefined;
     return iteration < next ? this.#openSkipped(iteration, message) : this.#openAhead(iteration, message);
   }

@@ -284,8 +284,8 @@ export function encodeSpaceReport(membership: number, report: SpaceReport): Uint
   }
 }
 
-/** A whole roster as SPACE frames of at most 32 KiB each, in the order of `entries`. None for an empty one. */
-export function encodeRoster(membership: number, entries: Iterable<Entry>): Uint8Array[] {
+/** A whole roster as SPACE frames of at most 32 KiB each, in the order of `entries`: see `encodeEntry`. None for an empty one. */
+export function encodeRoster(membership: number, entries: Iterable<Uint8Array>): Uint8Array[] {
   const pages: Uint8Array[] = [];
   let page: Uint8Array[] = [];
   let length = HEAD_LENGTH;
@@ -295,10 +295,9 @@ export function encodeRoster(membership: number, entries: Iterable<Entry>): Uint
     length = HEAD_LENGTH;
   };
   for (const entry of entries) {
-    const bytes = encodeEntry(entry);
-    if (length + bytes.length > MAX_ROSTER_PAGE) turn();
-    page.push(bytes);
-    length += bytes.length;
+    if (length + entry.length > MAX_ROSTER_PAGE) turn();
+    page.push(entry);
+    length += entry.length;
   }
   turn();
   return pages;
@@ -473,7 +472,8 @@ function writeHead(bytes: Uint8Array, membership: number, operation: number): vo
   bytes[5] = operation;
 }
 
-function encodeEntry({ number, connectionId, away, join }: Entry): Uint8Array {
+/** An entry as it stands in ROSTER and JOINED. */
+export function encodeEntry({ number, connectionId, away, join }: Entry): Uint8Array {
   const head = new Uint8Array(ENTRY_HEAD_LENGTH);
   writeUint32(head, 0, number);
   writeUint32(head, 4, connectionId);

@@ -143,20 +143,16 @@ export function spaceMessageLength(bytes: Uint8Array): number {
 }
 
 /**
- * What holds a message together: the label, the space, its sender, its header and its body.
- * @returns what wraps are bound to (label `wrap`: a digest of 32 bytes), or what a signature is over (label `message`:
- *   all of it but the body, and the digest of that)
+ * What the signature of a message of kind 2 is over: the space, its sender, its header, and the digest of its body.
  * @param senderKey X25519 public key of the sender, 32 bytes
  */
-export function bindingOf(
+export function signedOf(
   crypto: Crypto,
-  label: 'wrap' | 'message',
   place: SpacePlace,
   senderKey: Uint8Array,
   headerBytes: Uint8Array,
   body: Uint8Array,
 ): Uint8Array {
-  if (label === 'wrap') return wrapBinding(crypto, place, senderKey, headerBytes, body).subarray(0, 32);
   return concat(
     encodeLabel('space message'),
     encodePlace(place),

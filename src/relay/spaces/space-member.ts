@@ -2,6 +2,7 @@ import { toHex, writeUint32 } from '../../core/bytes.js';
 import { FrameType } from '../../core/frame.js';
 import type { JoinRecord } from '../../core/space/join-record.js';
 import {
+  encodeEntry,
   encodeMessageHead,
   encodeSpaceReport,
   type Entry,
@@ -123,9 +124,7 @@ export class SpaceMember {
 
   /** The entry as it stands in a page of the roster. Made once as long as it is the same. */
   get entryBytes(): Uint8Array {
-    return (this.#entryBytes ??= encodeSpaceReport(0, { type: 'roster', entries: [this.entry] }).subarray(
-      PAGE_HEAD,
-    ));
+    return (this.#entryBytes ??= encodeEntry(this.entry));
   }
 
   get entry(): Entry {
@@ -197,9 +196,6 @@ export class SpaceMember {
     if (this.refusal === undefined && !this.#isAway && !this.tell(refusal)) this.refusal = refusal;
   }
 }
-
-/** What stands in front of the entries of a page: the head of a report, and its operation. */
-const PAGE_HEAD = REPORT_HEAD + 1;
 
 /** Where a member is that is nowhere. */
 const NOWHERE: SpacePort = {

@@ -1,10 +1,8 @@
-import { concat } from '../../core/bytes.js';
-import { MAX_ROSTER_PAGE } from '../../core/constants.js';
 import type { Crypto } from '../../core/crypto.js';
 import { entryDigest, rosterHash } from '../../core/space/roster.js';
-import { SpaceOperation } from '../../core/space/space-frame.js';
+import { encodeRoster } from '../../core/space/space-frame.js';
 import { RosterDigests } from './roster-digests.js';
-import { REPORT_HEAD } from './space-item.js';
+import { behindHead } from './space-item.js';
 import type { SpaceMember } from './space-member.js';
 
 /** Who is in a space: in the order in which they came, and as one hash. */
@@ -78,7 +76,9 @@ export class SpaceRoster {
    * A page is at most 32 KiB with its head.
    */
   get pages(): readonly Uint8Array[] {
-    return (this.#pages ??= pagesOf(Array.from(this.members, ({ entryBytes }) => entryBytes)));
+    if (this.#pages) return this.#pages;
+    const entries = Array.from(this.members, ({ entryBytes }) => entryBytes);
+    return (this.#pages = encodeRoster(0, entries).map(behindHead));
   }
 
   #change(): void {
@@ -88,23 +88,3 @@ export class SpaceRoster {
     this.#hash = rosterHash(this.#crypto, this.#epoch, this.#version, [this.#digests.sorted]);
   }
 }
-
-function pagesOf(entries: readonly Uint8Array[]): Uint8Array[] {
-  const pages: Uint8Array[] = [];
-  let page: Uint8Array[] = [];
-  let length = REPORT_HEAD + 1;
-  const turn = (): void => {
-    pages.push(concat(OPERATION, ...page));
-    page = [];
-    length = REPORT_HEAD + 1;
-  };
-  for (const entry of entries) {
-    if (length + entry.length > MAX_ROSTER_PAGE) turn();
-    page.push(entry);
-    length += entry.length;
-  }
-  if (page.length > 0) turn();
-  return pages;
-}
-
-const OPERATION = Uint8Array.of(SpaceOperation.ROSTER);

@@ -4,10 +4,10 @@ import { concat, fromHex, toHex } from '../../../../src/core/bytes.js';
 import type { Crypto } from '../../../../src/core/crypto.js';
 import { ReceivedChain, SenderChain } from '../../../../src/core/space/sender-key.js';
 import {
-  bindingOf,
   decodeSpaceMessage,
   encodeHeader,
   encodeSpaceMessage,
+  signedOf,
 } from '../../../../src/core/space/space-message.js';
 import { expectCode } from '../../../support/errors.js';
 import { bytes, flipped, parsesOrRefuses, runs, SLOW, tamperings } from '../../../support/fuzz.js';
@@ -56,11 +56,7 @@ function forge(
 ): Uint8Array {
   const headerBytes = encodeHeader(headerOf({ kind: 2, iteration }));
   const body = crypto.aeadEncrypt(keysAt(chainKey, iteration).message, NONCE, headerBytes, text('forged'));
-  return encodeSpaceMessage(
-    headerBytes,
-    body,
-    sign(bindingOf(crypto, 'message', PLACE, KEY, headerBytes, body)),
-  );
+  return encodeSpaceMessage(headerBytes, body, sign(signedOf(crypto, PLACE, KEY, headerBytes, body)));
 }
 
 describe('sender keys', SLOW, () => {
@@ -84,7 +80,7 @@ describe('sender keys', SLOW, () => {
   it('sign what holds the message together', () => {
     const { messages, sender } = scene(1);
     const { headerBytes, body, signature } = decodeSpaceMessage(messages[0]!);
-    const signed = bindingOf(crypto, 'message', PLACE, KEY, headerBytes, body);
+    const signed = signedOf(crypto, PLACE, KEY, headerBytes, body);
     expect(crypto.ed25519Verify(signature!, signed, sender.signingKey)).toBe(true);
   });
 

@@ -9,6 +9,7 @@ import {
   decodeSpaceReport,
   decodeSpaceRequest,
   encodeMessageHead,
+  encodeEntry,
   encodeMulticast,
   encodeRoster,
   encodeSpaceReport,
@@ -426,7 +427,7 @@ describe('a roster', SLOW, () => {
     fc.assert(
       fc.property(fc.array(entries, { maxLength: 4 }), fc.nat(400), (some, count) => {
         const all = Array.from({ length: some.length === 0 ? 0 : count }, (_, i) => some[i % some.length]!);
-        const pages = encodeRoster(3, all);
+        const pages = encodeRoster(3, all.map(encodeEntry));
         for (const page of pages) expect(page.length).toBeLessThanOrEqual(32_768);
         const read = pages.map(reportIn).flatMap(report => (report.type === 'roster' ? report.entries : []));
         expect(read).toEqual(all);

@@ -2,13 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { concat, fromHex, toHex } from '../../../../src/core/bytes.js';
 import {
-  bindingOf,
   BODY_OFFSET,
   decodeSpaceMessage,
   encodeHeader,
   encodeSpaceMessage,
   HEADER_LENGTH,
+  signedOf,
   spaceMessageLength,
+  wrapBinding,
 } from '../../../../src/core/space/space-message.js';
 import { expectCode } from '../../../support/errors.js';
 import { bytes, flipped, parsesOrRefuses, runs, tamperings } from '../../../support/fuzz.js';
@@ -114,15 +115,12 @@ describe('what holds a message together', () => {
     label: 'wrap' | 'message',
     changes: Partial<Record<'key' | 'header' | 'body', Uint8Array>> = {},
     place = PLACE,
-  ) =>
-    bindingOf(
-      crypto,
-      label,
-      place,
-      changes.key ?? alice.publicKeyBytes,
-      changes.header ?? header,
-      changes.body ?? BODY,
-    );
+  ) => {
+    const { key = alice.publicKeyBytes, header: its = header, body = BODY } = changes;
+    return label === 'wrap'
+      ? wrapBinding(crypto, place, key, its, body).subarray(0, 32)
+      : signedOf(crypto, place, key, its, body);
+  };
 
   it('is a digest for wraps, and for signatures all of it with the digest of the body', () => {
     const digest = crypto.hash(BODY).subarray(0, 32);
